@@ -1,0 +1,80 @@
+"""The shape of xdyna-mini: X-Dyna's own classes at small width."""
+
+from diffusers import ControlNetModel
+from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from xdyna.models import PatchAutoencoder, Resampler, XDynaUNet
+from xdyna.pipelines import XDynaPipeline
+from xdyna.pipelines.schedulers import official_scheduler
+
+HEIGHT, WIDTH = 224, 128
+LATENT_CHANNELS = 12
+BLOCK_OUT_CHANNELS = (64, 128, 192)
+CROSS_ATTENTION_DIM = 128
+NUM_IMAGE_TOKENS = 4
+NORM_NUM_GROUPS = 16
+
+
+def build_pipeline(vae: PatchAutoencoder) -> XDynaPipeline:
+    """An untrained xdyna-mini around an autoencoder."""
+    unet = XDynaUNet(
+        sample_size=HEIGHT // 8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        down_block_types=("DownBlockMotion", "CrossAttnDownBlockMotion", "CrossAttnDownBlockMotion"),
+        up_block_types=("CrossAttnUpBlockMotion", "CrossAttnUpBlockMotion", "UpBlockMotion"),
+        block_out_channels=BLOCK_OUT_CHANNELS,
+        layers_per_block=1,
+        norm_num_groups=NORM_NUM_GROUPS,
+        cross_attention_dim=CROSS_ATTENTION_DIM,
+        num_attention_heads=4,
+        motion_num_attention_heads=4,
+        num_image_tokens=NUM_IMAGE_TOKENS,
+        use_position_encoding=True,
+    )
+    image_encoder = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            image_size=224,
+            patch_size=32,
+            projection_dim=64,
+        )
+    )
+    resampler = Resampler(
+        dim=64,
+        depth=2,
+        dim_head=16,
+        heads=4,
+        num_queries=NUM_IMAGE_TOKENS,
+        embedding_dim=64,
+        output_dim=CROSS_ATTENTION_DIM,
+        ff_mult=2,
+    )
+    return XDynaPipeline(
+        vae=vae,
+        unet=unet,
+        controlnet_pose=_build_controlnet(conditioning_channels=3),
+        controlnet_face=_build_controlnet(conditioning_channels=6),
+        scheduler=official_scheduler("v_prediction"),  # few, large steps suit a model trained from scratch
+        resampler=resampler,
+        image_encoder=image_encoder,
+        feature_extractor=CLIPImageProcessor(),
+    )
+
+
+def _build_controlnet(conditioning_channels: int) -> ControlNetModel:
+    return ControlNetModel(
+        in_channels=LATENT_CHANNELS,
+        conditioning_channels=conditioning_channels,
+        down_block_types=("DownBlock2D",) * 3,
+        mid_block_type="UNetMidBlock2D",
+        block_out_channels=BLOCK_OUT_CHANNELS,
+        layers_per_block=1,
+        norm_num_groups=NORM_NUM_GROUPS,
+        cross_attention_dim=CROSS_ATTENTION_DIM,
+        attention_head_dim=8,
+        conditioning_embedding_out_channels=(8, 16, 32, 64),
+    )
