@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from xdyna.models import Resampler, XDynaUNet
-from xdyna.models.convert import load_official, official_motion_names
+from xdyna.models.checkpoint import load_official, official_motion_names
 from xdyna.models.dynamics_adapter import add_dynamics_adapter, add_image_tokens
 from xdyna.models.motion_module import ClipGroupNorm, ReferenceMotionModule, copy_norm
 from xdyna.photo import crop_to_aspect

@@ -122,7 +122,7 @@ def _too_large(got: str) -> InputError:
 
 
 def _check(image: PIL.Image.Image) -> None:
-    """Checks the header's size before the pixels are decoded."""
+    """Checks the header before the pixels are decoded."""
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise _too_large(f"{width} x {height} pixels")
@@ -136,14 +136,14 @@ def _check(image: PIL.Image.Image) -> None:
             f"The photo is {width} x {height} pixels, which is too small: each side needs at least {MIN_SIDE_PX}. "
             "Use a larger photo."
         )
+    if image.mode == "F":
+        raise InputError(f"Floating-point pictures are not accepted. Save the photo as 8-bit {ACCEPTED}.")
     if image.format in ANIMATED and getattr(image, "n_frames", 1) > 1:
         raise InputError(f"This is an animation, not a photo. Save one picture of it; accepted: {ACCEPTED}.")
 
 
 def _to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
     """8-bit sRGB on white."""
-    if image.mode == "F":
-        raise InputError(f"Floating-point pictures are not accepted. Save the photo as 8-bit {ACCEPTED}.")
     if image.mode.startswith("I"):  # 16-bit gray, which Pillow's own conversion would clip to white
         gray = np.asarray(image).astype(np.int64) >> 8
         return PIL.Image.fromarray(np.clip(gray, 0, 255).astype(np.uint8)).convert("RGB")

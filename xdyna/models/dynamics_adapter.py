@@ -101,3 +101,8 @@ def _split_heads(attn: Attention, tokens: Tensor) -> Tensor:
 
 def _merge_heads(tokens: Tensor) -> Tensor:
     return tokens.transpose(1, 2).flatten(2)
+
+
+def is_adapter_parameter(name: str) -> bool:
+    """Whether a UNet parameter belongs to the Dynamics-Adapter."""
+    return ".to_q_ff." in name or ".to_out_ff." in name

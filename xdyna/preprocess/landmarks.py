@@ -53,6 +53,12 @@ class FaceLandmarker:
                 yield _find_face(mesh, detector, np.ascontiguousarray(frame), body)
 
 
+def count_faces(image: Image) -> int:
+    """How many faces a `(height, width, 3)` uint8 RGB picture plainly shows."""
+    with Graph("face_detection", "FaceDetection", model_selection=1, min_detection_confidence=0.6) as detector:
+        return len(detector(np.ascontiguousarray(image)).detections or ())
+
+
 def head_square(body: NDArray[np.floating]) -> tuple[NDArray[np.float64], float] | None:
     """The square around a head.
 
@@ -90,13 +96,10 @@ def _find_face(mesh: Graph, detector: Graph, frame: Image, body: Floats) -> Floa
     if landmarks is not None:
         return landmarks
     centre, half = square
-    faces = detector(_crop(frame, centre, 2 * half)).detections or ()
-    for face in faces:
+    for face in detector(_crop(frame, centre, 2 * half)).detections or ():
         box = face.location_data.relative_bounding_box
-        place = np.array([box.xmin + box.width / 2, box.ymin + box.height / 2])
-        landmarks = _mesh_in_square(
-            mesh, frame, centre + 4 * half * (place - 0.5), 3 * half * max(box.width, box.height)
-        )
+        place = centre + 4 * half * (np.array([box.xmin + box.width / 2, box.ymin + box.height / 2]) - 0.5)
+        landmarks = _mesh_in_square(mesh, frame, place, 3 * half * max(box.width, box.height))
         if landmarks is not None:
             return landmarks
     return missing
@@ -115,4 +118,4 @@ def _crop(frame: Image, centre: NDArray[np.float64], half: float) -> Image:
     """`(384, 384, 3)` uint8 RGB: the square around `centre`, black outside the frame."""
     zoom = HEAD_CROP_PX / (2 * half)
     matrix = np.array([[zoom, 0, -zoom * (centre[0] - half)], [0, zoom, -zoom * (centre[1] - half)]])
-    return cv2.warpAffine(frame, matrix, (HEAD_CROP_PX, HEAD_CROP_PX))
+    return cv2.warpAffine(frame, matrix, (HEAD_CROP_PX, HEAD_CROP_PX)).astype(np.uint8)

@@ -18,7 +18,7 @@ RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE, LEFT_HIP, LEFT_KNEE, LEFT_ANKLE, RIGHT_EYE, 
 )
 WRISTS = (RIGHT_WRIST, LEFT_WRIST)
 
-MIN_SCORE = 0.3
+MIN_SCORE = 0.5
 MAX_GAP = 3  # frames
 
 # MediaPipe's 33 landmarks in COCO-18 order; its missing neck (-1) is the middle of the shoulders.
@@ -208,7 +208,7 @@ def _find_hand(graph: Graph, frame: Image, elbow: Floats, wrist: Floats, index: 
         return missing
     zoom = HAND_CROP_PX / (2 * half)
     matrix = np.array([[zoom, 0, -zoom * (centre[0] - half)], [0, zoom, -zoom * (centre[1] - half)]])
-    result = graph(cv2.warpAffine(frame, matrix, (HAND_CROP_PX, HAND_CROP_PX)))
+    result = graph(cv2.warpAffine(frame, matrix, (HAND_CROP_PX, HAND_CROP_PX)).astype(np.uint8))
     if not result.multi_hand_landmarks:
         return missing
     crop_points = np.array([(point.x, point.y) for point in result.multi_hand_landmarks[0].landmark], np.float32)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from xdyna.models import PatchAutoencoder
@@ -153,7 +154,8 @@ def training_loss(pipeline: XDynaPipeline, batch: dict[str, Tensor], stage: Stag
     noisy = pipeline.scheduler.add_noise(clean, noise, timesteps)
     velocity = pipeline.scheduler.get_velocity(clean, noise, timesteps)
 
-    with torch.autocast("cpu", torch.bfloat16):
+    # On a CPU the fused attention kernel's backward pass is slow for the small heads of a small model.
+    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         text = pipeline.encode_prompt("").expand(size, -1, -1)
         controls = [(pipeline.controlnet_pose, _conditions(batch["pose"]))]
         if stage.face:

@@ -1,4 +1,4 @@
-"""Official X-Dyna checkpoints to our modules: key layout, checks and loading.
+"""Official X-Dyna checkpoint files to our modules: key layout, checks and loading.
 
 The layout is not a table: it is derived from the modules themselves, built without memory on the meta device. A test
 holds it against the published list of every key and shape.

@@ -1,0 +1,1 @@
+"""Scores of videos. This room never loads a model of ours: it sees only pictures."""
