@@ -1,24 +1,9 @@
 import numpy as np
 import pytest
+from preprocess.skeletons import joints_by_colour, official_frames, standing
 
 from xdyna.preprocess.draw import COLOURS, HAND_POINT_COLOUR, LIMBS, draw_pose
 from xdyna.preprocess.pose import LEFT_EAR, LEFT_ELBOW, LEFT_WRIST, NECK, NOSE, RIGHT_EYE, empty_pose
-
-
-def standing(height, width):
-    """Somebody facing us with the arms out and both hands spread."""
-    pose = empty_pose(1)
-    x = [50, 50, 35, 25, 12, 65, 75, 88, 42, 41, 40, 58, 59, 60, 48, 52, 45, 55]
-    y = [15, 25, 25, 35, 45, 25, 35, 45, 52, 70, 90, 52, 70, 90, 13, 13, 14, 14]
-    scale = np.array([width, height]) / 100
-    pose.body[0] = np.stack([x, y], axis=1) * scale
-    pose.body_scores[:] = 1
-    angles, lengths = np.radians([-60, -30, 0, 30, 60]), np.array([3, 5, 7, 9])
-    for side, wrist in enumerate(pose.body[0, [4, 7]]):
-        fingers = [wrist + [n * np.sin(a) * width / 100, n * np.cos(a) * width / 100] for a in angles for n in lengths]
-        pose.hands[0, side] = [wrist, *fingers]
-    pose.hand_scores[:] = 1
-    return pose
 
 
 def test_colours_are_openpose_colours_and_limbs_are_dimmed():
@@ -87,12 +72,13 @@ def test_joints_far_outside_do_no_harm():
 
 def test_the_official_drawing_is_matched(test_data):
     """Joints read off an official pose clip and drawn again cover the same pixels in the same colours."""
-    from tests.preprocess.official import joints_by_colour, official_frames
-
     official = official_frames(test_data, 2, "pose", [0, 30, 60])
     pose = empty_pose(len(official))
     pose.body[:] = joints_by_colour(official)
-    drawn, hands = draw_pose(pose, official.shape[1:3]), (np.abs(official.astype(int) - HAND_POINT_COLOUR) < 60).all(-1)
+    drawn, hands = (
+        draw_pose(pose, official.shape[1:3]),
+        (np.abs(official.astype(int) - HAND_POINT_COLOUR) < 60).all(-1),
+    )
     both = official.any(axis=-1) & drawn.any(axis=-1) & ~hands
     difference = np.abs(official.astype(int) - drawn).max(axis=-1)
     assert np.median(difference[both]) < 10

@@ -5,15 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from xdyna.config import AnimationSettings
-from xdyna.schema import Animation, Conditions, Controls, Progress
+from xdyna.schema import Animation, Conditions, Progress
 
 
 class Backend(Protocol):
     """A loaded model."""
-
-    def controls(self, conditions: Conditions) -> Controls:
-        """Draws what the model will see; needs no weights and takes well under a second."""
-        ...
 
     def run(self, conditions: Conditions, settings: AnimationSettings) -> Iterator[Progress | Animation]:
         """Yields a `Progress` at least once per denoising step, then one `Animation`.

@@ -11,9 +11,8 @@ import torch
 from xdyna.config import AnimationSettings
 from xdyna.pipelines import XDynaOutput, XDynaPipeline
 from xdyna.pipelines.schedulers import with_sampler
-from xdyna.preprocess.draw import draw_pose
-from xdyna.preprocess.face import face_patches
-from xdyna.schema import Animation, Conditions, Controls, Progress, Video
+from xdyna.preprocess.controls import draw_controls
+from xdyna.schema import Animation, Conditions, Progress, Video
 from xdyna.weights import locate, revision
 
 PHASES = {"denoise": "Denoising", "decode": "Decoding"}
@@ -76,12 +75,6 @@ class XDynaBackend:
                 total=event.total,
                 seconds_left=spent / event.step * (event.total - event.step),
             )
-
-
-def draw_controls(conditions: Conditions) -> Controls:
-    """What the ControlNets of X-Dyna see. Needs no weights."""
-    local, head = face_patches(conditions.driving_frames, conditions.face_landmarks)
-    return Controls(pose=draw_pose(conditions.pose, conditions.size), face_local=local, face_global=head)
 
 
 @lru_cache(maxsize=1)

@@ -53,8 +53,9 @@ class MediaPipePose:
 
     def __call__(self, frames: Frames) -> Iterator[Pose]:
         """Yields one single-frame `Pose` for each frame."""
+        # Black bars are cut off first: in them the detector imagines short legs under a person cut at the waist.
         left, top, right, bottom = inner_picture(frames)
-        inner = np.array([[left, top], [right - 1, bottom - 1]], np.float32)
+        offset = np.array([[1, 0, left], [0, 1, top]], np.float64)
         with ExitStack() as stack:
             body_graph = stack.enter_context(
                 Graph("pose", "Pose", static_image_mode=not self.tracking, model_complexity=1, smooth_landmarks=False)
@@ -62,17 +63,18 @@ class MediaPipePose:
             # One graph an arm: each then keeps track of its own hand from crop to crop, which finds far more of the
             # small blurred ones than searching every crop afresh.
             hand_graphs = [stack.enter_context(self._hand_graph()) for _ in MEDIAPIPE_ARMS]
-            for frame in frames:
-                landmarks = _landmarks(body_graph(np.ascontiguousarray(frame)), frame)
+            for frame in frames[:, top:bottom, left:right]:
+                picture = np.ascontiguousarray(frame)
+                landmarks = _landmarks(body_graph(picture), picture)
                 if landmarks is None:
                     yield empty_pose(1)
                     continue
-                body, scores = _coco_body(landmarks, inner)
+                body, scores = _coco_body(landmarks, picture)
                 hands = [
-                    _find_hand(graph, frame, *landmarks[list(arm), :2])
+                    _find_hand(graph, picture, *landmarks[list(arm), :2])
                     for graph, arm in zip(hand_graphs, MEDIAPIPE_ARMS, strict=True)
                 ]
-                yield _single_pose(body, scores, np.stack(hands))
+                yield _single_pose(body, scores, np.stack(hands)).transformed(offset)
 
     def _hand_graph(self) -> Graph:
         return Graph(
@@ -173,12 +175,12 @@ def _landmarks(result: Any, frame: Image) -> Floats | None:
     return np.array(points, np.float32)
 
 
-def _coco_body(landmarks: Floats, inner: Floats) -> tuple[Floats, Floats]:
-    """`(18, 2)` joints and `(18,)` scores; joints that are unsure or outside the inner picture are missing."""
+def _coco_body(landmarks: Floats, picture: Image) -> tuple[Floats, Floats]:
+    """`(18, 2)` joints and `(18,)` scores; joints that are unsure or outside the picture are missing."""
     body, scores = landmarks[COCO_FROM_MEDIAPIPE, :2], landmarks[COCO_FROM_MEDIAPIPE, 2]
     body[NECK] = body[[RIGHT_SHOULDER, LEFT_SHOULDER]].mean(axis=0)
     scores[NECK] = scores[[RIGHT_SHOULDER, LEFT_SHOULDER]].min()
-    low, high = inner
+    low, high = np.zeros(2, np.float32), np.array(picture.shape[1::-1], np.float32) - 1
     inside = ((body >= low) & (body <= high)).all(axis=-1)
     # A leg that the picture's edge cuts ends at the edge, as in the poses X-Dyna was trained on.
     for above, below in (

@@ -1,0 +1,65 @@
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from preprocess.skeletons import official_frames
+
+from xdyna.preprocess.landmarks import FaceLandmarker, count_faces, head_square
+from xdyna.preprocess.pose import LEFT_EAR, RIGHT_EYE, MediaPipePose, concatenate, empty_pose
+
+# Eye corners, nose tip, mouth corners and chin of skimage's astronaut, by eye.
+SEEN = {36: (195, 101), 45: (257, 103), 30: (223, 124), 48: (203, 140), 54: (246, 140), 8: (223, 178)}
+
+
+def small(scale):
+    """The astronaut as a small figure in a large picture."""
+    matrix = np.array([[scale, 0, 300], [0, scale, 200]], np.float64)
+    return cv2.warpAffine(skimage.data.astronaut(), matrix, (800, 600)), matrix
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_landmarks_lie_on_the_face_at_any_size(scale):
+    picture, matrix = small(scale)
+    whole = next(MediaPipePose(tracking=False)(skimage.data.astronaut()[None]))
+    landmarks = next(FaceLandmarker()(picture[None], whole.transformed(matrix)))
+    for point, (x, y) in SEEN.items():
+        assert landmarks[point] == pytest.approx(matrix @ [x, y, 1], abs=5 * scale + 1)
+
+
+def test_without_a_head_there_is_no_face():
+    landmarks = next(FaceLandmarker()(skimage.data.astronaut()[None], empty_pose(1)))
+    assert landmarks.shape == (68, 2)
+    assert np.isnan(landmarks).all()
+
+
+def test_where_no_face_is_none_is_found():
+    pose = next(MediaPipePose(tracking=False)(skimage.data.astronaut()[None]))
+    assert np.isnan(next(FaceLandmarker()(np.full((1, 512, 512, 3), 90, np.uint8), pose))).all()
+
+
+def test_the_head_square_covers_the_head_whatever_is_visible():
+    body = next(MediaPipePose(tracking=False)(skimage.data.astronaut()[None])).body[0]
+    for hidden in (slice(0, 0), slice(RIGHT_EYE, LEFT_EAR + 1), slice(16, 18)):
+        part = body.copy()
+        part[hidden] = np.nan
+        centre, half = head_square(part)
+        points = np.array(list(SEEN.values()))
+        assert (np.abs(points - centre) < half).all()
+        assert half < 160  # of a head about 120 px wide
+    assert head_square(np.full((18, 2), np.nan)) is None
+
+
+def test_people_are_counted():
+    astronaut = skimage.data.astronaut()
+    assert count_faces(skimage.data.coffee()) == 0
+    assert count_faces(astronaut) == 1
+    assert count_faces(np.hstack([astronaut[:, :400], astronaut[:, :400]])) == 2
+
+
+@pytest.mark.parametrize(("number", "found"), [(1, 11), (2, 12)])
+def test_faces_of_full_body_clips_are_found(test_data, number, found):
+    """Faces there are about 50 px wide; in some frames of clip 1 nothing but motion blur is left of it."""
+    frames = official_frames(test_data, number, "driving", range(0, 60, 5))
+    pose = concatenate(MediaPipePose(tracking=True)(frames))
+    landmarks = np.stack(list(FaceLandmarker()(frames, pose)))
+    assert np.isfinite(landmarks[:, 0, 0]).sum() >= found
