@@ -26,10 +26,18 @@ def test_whole_networks_and_pipelines_agree_with_the_official_code(test_data: Pa
     ("content", "code"),
     [
         pytest.param(None, 2, id="nothing to compare"),
-        pytest.param('{"cases": [{"num_frames": 3, "offset": 0, "windows": [[0, 1, 2]], '
-                     '"times_each_frame_is_covered": [1, 1, 1]}]}', 0, id="agrees"),
-        pytest.param('{"cases": [{"num_frames": 3, "offset": 0, "windows": [[2, 1, 0]], '
-                     '"times_each_frame_is_covered": [1, 1, 1]}]}', 1, id="differs"),
+        pytest.param(
+            '{"cases": [{"num_frames": 3, "offset": 0, "windows": [[0, 1, 2]], '
+            '"times_each_frame_is_covered": [1, 1, 1]}]}',
+            0,
+            id="agrees",
+        ),
+        pytest.param(
+            '{"cases": [{"num_frames": 3, "offset": 0, "windows": [[2, 1, 0]], '
+            '"times_each_frame_is_covered": [1, 1, 1]}]}',
+            1,
+            id="differs",
+        ),
     ],
 )
 def test_exit_code(tmp_path: Path, content: str | None, code: int) -> None:

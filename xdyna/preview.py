@@ -60,7 +60,10 @@ def face_strip(conditions: Conditions, controls: Controls) -> Image:
         if box is None:
             columns.append(np.concatenate([_hatched()] * 2))
             continue
-        tiles = [_tile(patches[k, box[1] : box[3], box[0] : box[2]]) for patches in (controls.face_global, controls.face_local)]
+        tiles = [
+            _tile(patches[k, box[1] : box[3], box[0] : box[2]])
+            for patches in (controls.face_global, controls.face_local)
+        ]
         columns.append(np.concatenate(tiles))
     return np.concatenate(columns, axis=1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xdyna.schema import InputError
 
-BUNDLED_MINI = Path(__file__).parent / "assets" / "xdyna-mini"
+BUNDLED_MINI = Path(__file__).parents[1] / "assets" / "xdyna-mini"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,9 @@ OFFICIAL_FILES = (
     HubFile(source="resampler", repository="h94/IP-Adapter", name="ip-adapter-plus_sd15.bin"),
     HubFile(source="image_encoder", repository="h94/IP-Adapter", name="models/image_encoder/*"),
     HubFile(source="stable_diffusion", repository="stable-diffusion-v1-5/stable-diffusion-v1-5", name="vae/*"),
-    HubFile(source="stable_diffusion", repository="stable-diffusion-v1-5/stable-diffusion-v1-5", name="text_encoder/*"),
+    HubFile(
+        source="stable_diffusion", repository="stable-diffusion-v1-5/stable-diffusion-v1-5", name="text_encoder/*"
+    ),
     HubFile(source="stable_diffusion", repository="stable-diffusion-v1-5/stable-diffusion-v1-5", name="tokenizer/*"),
 )
 INITIALISATION = HubFile(

@@ -37,9 +37,7 @@ def test_the_converted_pipeline_computes_the_same(release: dict[str, Path], tmp_
     assert np.allclose(*results, atol=1e-4)
 
 
-def test_absent_keys_come_from_the_initialisation_file_only_if_given(
-    release: dict[str, Path], tmp_path: Path
-) -> None:
+def test_absent_keys_come_from_the_initialisation_file_only_if_given(release: dict[str, Path], tmp_path: Path) -> None:
     state = official_state(tiny_pipeline().unet)
     absent = "conv_in.bias"
     torch.save({key: value for key, value in state.items() if key != absent}, release["unet"])

@@ -142,7 +142,9 @@ def test_progress_counts_up_to_its_total(pipeline: XDynaPipeline) -> None:
 def test_callback_sees_each_step_and_can_stop(pipeline: XDynaPipeline) -> None:
     seen = []
 
-    def stop_after_two(pipe: XDynaPipeline, step: int, timestep: torch.Tensor, tensors: dict[str, torch.Tensor]) -> dict:
+    def stop_after_two(
+        pipe: XDynaPipeline, step: int, timestep: torch.Tensor, tensors: dict[str, torch.Tensor]
+    ) -> dict:
         seen.append((step, int(timestep), tensors["latents"].shape[2]))
         pipe.interrupt = step == 1
         return {}

@@ -76,7 +76,7 @@ def test_timesteps_lean_to_the_noisy_end() -> None:
     torch.manual_seed(0)
     steps = loop.sample_timesteps(10_000)
     assert 0 <= steps.min() and steps.max() < 1000
-    assert 0.67 < (steps >= 600).float().mean() < 0.73
+    assert 0.46 < (steps >= 600).float().mean() < 0.52  # 0.15 + 0.85 * 0.4
 
 
 def test_principal_components_alone_already_show_the_picture(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ WRISTS = (RIGHT_WRIST, LEFT_WRIST)
 
 MIN_SCORE = 0.5
 MAX_GAP = 3  # frames
+MIN_CUT_LEG = 0.15  # visible share of a thigh or shin that the picture cuts
 
 # MediaPipe's 33 landmarks in COCO-18 order; its missing neck (-1) is the middle of the shoulders.
 COCO_FROM_MEDIAPIPE = (0, -1, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
@@ -190,8 +191,9 @@ def _coco_body(landmarks: Floats, picture: Image) -> tuple[Floats, Floats]:
         (LEFT_KNEE, LEFT_ANKLE),
     ):
         if inside[above] and scores[above] >= MIN_SCORE and not inside[below]:
-            body[below] = np.clip(body[below], low, high)
-            scores[below] = max(scores[below], MIN_SCORE)
+            edge = np.clip(body[below], low, high)
+            if np.linalg.norm(edge - body[above]) > MIN_CUT_LEG * np.linalg.norm(body[below] - body[above]):
+                body[below], scores[below] = edge, max(scores[below], MIN_SCORE)
     cut = ~((body >= low) & (body <= high)).all(axis=-1)
     missing = cut | (scores < MIN_SCORE)
     body[missing], scores[missing] = np.nan, 0

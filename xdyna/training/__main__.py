@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from xdyna.training.autoencoder import train_autoencoder
-from xdyna.training.loop import train
+from xdyna.training.loop import export, train
 from xdyna.training.stages import MINI_STAGES
 
 
@@ -15,10 +15,14 @@ def main() -> None:
     """Autoencoder first, if the folder has none, then every stage."""
     parser = argparse.ArgumentParser(prog="python -m xdyna.training", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints and snapshots")
+    parser.add_argument("--export", type=Path, metavar="FOLDER", help="only write the last snapshot there, to ship")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of the training process")
     parser.add_argument("--autoencoder-steps", type=int, default=1500)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if arguments.export:
+        export(arguments.output, arguments.export)
+        return
     torch.set_num_threads(arguments.threads)
     if not (arguments.output / "vae").exists():
         train_autoencoder(arguments.output / "vae", steps=arguments.autoencoder_steps)

@@ -1,5 +1,6 @@
 """One readable training loop over the stages, resumable by running it again."""
 
+import json
 import logging
 import os
 import time
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 COMPONENTS = ("unet", "controlnet_pose", "controlnet_face", "resampler", "image_encoder")
 PERSON_WEIGHT = 2.0  # added to the loss where the person is: the background is larger and easier
-HIGH_NOISE_SHARE = 0.5  # of timesteps, drawn from the noisiest HIGH_NOISE steps: layout and pose are decided there
+HIGH_NOISE_SHARE = 0.15  # of timesteps, drawn from the noisiest HIGH_NOISE steps: layout and pose are decided there
 HIGH_NOISE = 400
 IMAGE_DROPOUT = 0.1  # share of clips whose image tokens are those of no picture, for guidance
 EMA_DECAY = 0.9985
@@ -53,7 +54,7 @@ def train(folder: Path, stages: tuple[Stage, ...], save_every_s: float = 300.0, 
     """
     torch.manual_seed(seed)
     pipeline = build_pipeline(PatchAutoencoder.from_pretrained(folder / "vae"))
-    initialise_adapters(pipeline)
+    initialise(pipeline)
     modules = nn.ModuleDict({name: getattr(pipeline, name) for name in COMPONENTS})
     average = EMAModel(modules.parameters(), decay=EMA_DECAY, use_ema_warmup=True, power=0.75)
     state, optimizer_state = TrainingState(), None
@@ -66,12 +67,28 @@ def train(folder: Path, stages: tuple[Stage, ...], save_every_s: float = 300.0, 
     return pipeline
 
 
-def initialise_adapters(pipeline: XDynaPipeline) -> None:
-    """Small random instead of zero output projectors: from scratch there is no prior behaviour to protect, and zero
-    makes the query projectors wait.
+def export(folder: Path, output: Path) -> None:
+    """Writes the last snapshot in half precision, as it ships."""
+    pipeline = XDynaPipeline.from_pretrained(folder / "snapshot", torch_dtype=torch.float16)
+    pipeline.save_pretrained(output)
+    for path in output.rglob("*.json"):  # where it was trained is nobody's business
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("_name_or_path", None):
+            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def initialise(pipeline: XDynaPipeline) -> None:
+    """Starting values that differ from the modules' own.
+
+    The adapter's output projectors start small instead of zero: from scratch there is no prior behaviour to protect,
+    and zero would make the query projectors wait. Motion modules start at zero effect, as AnimateDiff's do.
     """
     for layer in pipeline.unet.dynamics_adapters():
         nn.init.normal_(layer.to_out_ff.weight, std=0.02)
+    for module in pipeline.unet.modules():
+        if isinstance(module, ReferenceMotionModule):
+            nn.init.zeros_(module.proj_out.weight)
+            nn.init.zeros_(module.proj_out.bias)
 
 
 def _run_stage(
@@ -175,7 +192,7 @@ def training_loss(pipeline: XDynaPipeline, batch: dict[str, Tensor], stage: Stag
 
 
 def sample_timesteps(count: int) -> Tensor:
-    """`(count,)` int64, half of them among the noisiest."""
+    """`(count,)` int64, a share of them among the noisiest only."""
     low = torch.where(torch.rand(count) < HIGH_NOISE_SHARE, 1000 - HIGH_NOISE, 0)
     return (low + torch.rand(count) * (1000 - low)).long()
 

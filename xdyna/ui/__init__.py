@@ -1,0 +1,1 @@
+"""The page: layout in `demo`, events in `handlers`."""

@@ -1,0 +1,245 @@
+"""The page: its layout, and the server that shows it."""
+
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from xdyna.backends import BACKENDS
+from xdyna.config import AnimationSettings
+from xdyna.ui import fragments
+from xdyna.ui.examples import FOLDER as EXAMPLES_FOLDER
+from xdyna.ui.examples import Example, load_examples
+from xdyna.ui.photo_input import PhotoInput
+from xdyna.ui.settings_form import CLIP, FIELDS, MAIN, OTHER, add_input
+from xdyna.ui.wiring import Page, wire
+from xdyna.weights import default_model, is_ready
+
+logger = logging.getLogger(__name__)
+
+STYLE = Path(__file__).parent / "static" / "style.css"
+FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+MONO_FONTS = ("ui-monospace", "Consolas", "monospace")
+THEME = gr.themes.Soft(
+    primary_hue="violet", secondary_hue="violet", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS
+)
+
+DELETE_EVERY_S, DELETE_AFTER_S = 600, 7200
+SESSION_S = 3600
+MAX_QUEUE = 20
+MAX_UPLOAD = "200mb"
+MEDIA_HEIGHT_PX = 360
+PRIVACY = (
+    "Your photo and clip are used for your video only. They and every result are deleted from this server within "
+    f"{DELETE_AFTER_S // 3600} hours and {DELETE_EVERY_S // 60} minutes. Results say in their recipe how they were "
+    "made; your file names are not kept."
+)
+
+
+def build_demo(model: str | None = None) -> gr.Blocks:
+    """The page.
+
+    Args:
+        model: a key of `BACKENDS`; the best that can run here by default.
+    """
+    model = model or default_model()
+    spec, examples = BACKENDS[model], load_examples()
+    gr.set_static_paths([EXAMPLES_FOLDER])
+    with gr.Blocks(title="X-Dyna", analytics_enabled=False, delete_cache=(DELETE_EVERY_S, DELETE_AFTER_S)) as demo:
+        gr.HTML(fragments.header(spec.title, spec.notice, is_ready(model)))
+        parts: dict[str, Any] = {"analysis": gr.State(None, time_to_live=SESSION_S)}
+        with gr.Row(elem_classes="step"):
+            with gr.Column(scale=5, min_width=320, elem_classes="card"):
+                gr.HTML(fragments.section(1, "Photo and clip"))
+                parts |= _add_files()
+                cards = _add_examples(examples)
+                settings = _add_clip_settings(spec.defaults)
+                parts |= _add_analyse()
+            with gr.Column(scale=6, min_width=320, elem_classes="card"):
+                gr.HTML(fragments.section(2, "What the model will see"))
+                parts |= _add_check()
+        with gr.Row(elem_classes="step"):
+            with gr.Column(scale=5, min_width=320, elem_classes="card"):
+                gr.HTML(fragments.section(3, "Settings"))
+                settings |= _add_settings(spec.defaults)
+                parts |= _add_generate()
+            with gr.Column(scale=6, min_width=320, elem_classes="card"):
+                gr.HTML(fragments.section(4, "Result"))
+                parts |= _add_result()
+        gr.HTML(f'<p class="privacy">{PRIVACY}</p>')
+        wire(Page(parts=parts, settings={name: settings[name] for name in FIELDS}, examples=cards), model)
+    return demo.queue(max_size=MAX_QUEUE)
+
+
+def launch(*, host: str | None = None, port: int | None = None, share: bool = False, block: bool = True) -> gr.Blocks:
+    """Builds the page and serves it.
+
+    Args:
+        host: address to listen on; None leaves it to `GRADIO_SERVER_NAME`.
+        port: None leaves it to `GRADIO_SERVER_PORT`.
+        share: whether to make a public link.
+        block: whether to wait until the server ends.
+
+    Returns:
+        The page; only with `block=False` it is still served.
+    """
+    model = default_model()
+    zero_gpu = bool(os.environ.get("SPACES_ZERO_GPU"))
+    if zero_gpu:
+        _load(model)  # ZeroGPU packs what is on the device at launch, and its processes inherit it
+    demo = build_demo(model)
+    demo.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        prevent_thread_lock=True,
+        theme=THEME,
+        css_paths=STYLE,
+        footer_links=["api", "settings"],
+        run_history=False,
+        max_file_size=MAX_UPLOAD,
+        enable_monitoring=False,
+    )
+    if not zero_gpu:
+        threading.Thread(target=_load, args=(model,), name="warm-up", daemon=True).start()
+    if block:
+        demo.block_thread()
+    return demo
+
+
+def _load(model: str) -> None:
+    """Imports what the jobs need and loads the model. It takes longer than a visitor should wait for a page."""
+    import xdyna.preprocess.prepare  # noqa: F401
+    from xdyna.backends.xdyna import load
+
+    if is_ready(model):
+        load(model)
+        logger.info("%s is loaded", model)
+
+
+def _add_files() -> dict[str, Component]:
+    with gr.Row():
+        with gr.Column(min_width=140):
+            photo = PhotoInput(
+                label="Photo",
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "webcam", "clipboard"],
+                height=300,
+                interactive=True,
+                buttons=[],
+                elem_id="photo",
+            )
+            photo_note = gr.HTML(padding=False, elem_id="photo-note")
+        with gr.Column(min_width=140):
+            clip = gr.Video(
+                label="Driving clip",
+                sources=["upload", "webcam"],
+                height=300,
+                interactive=True,
+                buttons=[],
+                elem_id="clip",
+            )
+            clip_note = gr.HTML(padding=False, elem_id="clip-note")
+    return {"photo": photo, "photo_note": photo_note, "clip": clip, "clip_note": clip_note}
+
+
+def _add_examples(examples: list[Example]) -> list[tuple[Example, gr.Button]]:
+    cards = []
+    if examples:
+        gr.HTML('<h3 class="hint">Or start from an example</h3>', padding=False)
+        with gr.Row(elem_classes="examples"):
+            for example in examples:
+                with gr.Column(min_width=90, elem_classes="example"):
+                    gr.HTML(fragments.example_video(example), padding=False)
+                    cards.append((example, gr.Button(example.title, size="sm", elem_id=f"example-{example.name}")))
+    return cards
+
+
+def _add_clip_settings(defaults: AnimationSettings) -> dict[str, Component]:
+    with gr.Accordion("Part of the clip, size of the video", open=False), gr.Row():
+        return {name: add_input(name, defaults) for name in CLIP}
+
+
+def _add_analyse() -> dict[str, Component]:
+    return {
+        "consent": gr.Checkbox(
+            label="I have the right to use this person's picture", container=False, elem_id="consent"
+        ),
+        "analyse_button": gr.Button("Analyse", variant="secondary", elem_id="analyse"),
+        "analyse_stop_button": gr.Button("Stop", variant="stop", visible=False, elem_id="analyse-stop"),
+    }
+
+
+def _add_check() -> dict[str, Any]:
+    intro = "Analyse takes seconds: the pose, how it lies on your photo, and the face appear here before you generate."
+    parts: dict[str, Any] = {"check_status": gr.HTML(fragments.empty(intro), padding=False, elem_id="check-status")}
+    with gr.Column(visible=False) as panel:
+        parts["checks"] = gr.HTML(padding=False, elem_id="checks")
+        with gr.Row():
+            with gr.Column(min_width=140):
+                parts["overlay"] = gr.Image(
+                    label="Pose over the photo",
+                    format="png",
+                    height=MEDIA_HEIGHT_PX,
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    elem_id="overlay",
+                )
+                parts["frame"] = gr.Slider(1, 16, value=1, step=1, label="Frame", elem_id="frame")
+            with gr.Column(min_width=140):
+                parts["pose_clip"] = gr.Video(
+                    label="Clip and its pose",
+                    height=MEDIA_HEIGHT_PX,
+                    interactive=False,
+                    autoplay=True,
+                    loop=True,
+                    buttons=[],
+                    elem_id="pose-clip",
+                )
+        parts["faces"] = gr.Image(
+            label="Face: head, and eyes with mouth; hatched where none was found",
+            format="png",
+            interactive=False,
+            buttons=["fullscreen"],
+            elem_id="faces",
+        )
+    return parts | {"check_panel": panel}
+
+
+def _add_settings(defaults: AnimationSettings) -> dict[str, Component]:
+    inputs = {name: add_input(name, defaults) for name in MAIN}
+    with gr.Accordion("More settings", open=False):
+        inputs |= {name: add_input(name, defaults) for name in OTHER}
+    return inputs
+
+
+def _add_generate() -> dict[str, Component]:
+    return {
+        "generate_button": gr.Button("Generate", variant="primary", size="lg", elem_id="generate"),
+        "stop_button": gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop"),
+    }
+
+
+def _add_result() -> dict[str, Any]:
+    intro = "Your video appears here. If you have not analysed yet, Generate does that first."
+    parts: dict[str, Any] = {"run_status": gr.HTML(fragments.empty(intro), padding=False, elem_id="run-status")}
+    with gr.Column(visible=False) as panel:
+        parts["result"] = gr.Video(
+            label="Result",
+            height=480,
+            interactive=False,
+            autoplay=True,
+            loop=True,
+            buttons=[],
+            elem_id="result",
+        )
+        parts["caption"] = gr.HTML(padding=False, elem_id="caption")
+        with gr.Row():
+            parts["download_video"] = gr.DownloadButton("Download video", min_width=140, elem_id="download-video")
+            parts["download_recipe"] = gr.DownloadButton("Download recipe", min_width=140, elem_id="download-recipe")
+    return parts | {"result_panel": panel}
