@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
-import xdyna.models  # noqa: F401  (its torchvision guard must run before diffusers is imported)
 from diffusers import AutoencoderKL, ControlNetModel
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
@@ -29,6 +27,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+import xdyna.models  # noqa: F401  (its torchvision guard must run before diffusers is imported)
 from xdyna.models import Resampler, XDynaUNet
 from xdyna.models.checkpoint import load_official, official_motion_names
 from xdyna.models.dynamics_adapter import add_dynamics_adapter, add_image_tokens

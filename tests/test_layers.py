@@ -64,6 +64,7 @@ def test_the_table_has_no_cycles() -> None:
 
 @pytest.mark.parametrize("statement", ["import xdyna", "import xdyna.cli", "import xdyna.animate, xdyna.backends"])
 def test_importing_stays_light(statement: str) -> None:
-    code = f"{statement}; import sys; print([m for m in ('torch', 'gradio', 'diffusers', 'mediapipe') if m in sys.modules])"
+    heavy = ("torch", "gradio", "diffusers", "mediapipe")
+    code = f"{statement}; import sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

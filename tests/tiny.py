@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-
-import xdyna.models  # noqa: F401  (its torchvision guard must run before diffusers is imported)
 from diffusers import AutoencoderKL, ControlNetModel
+from torch import Tensor, nn
 from transformers import (
     CLIPImageProcessor,
     CLIPTextConfig,
@@ -17,6 +15,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
+import xdyna.models  # noqa: F401  (its torchvision guard must run before diffusers is imported)
 from xdyna.models import Resampler, XDynaUNet
 from xdyna.models.checkpoint import official_names
 from xdyna.pipelines import XDynaPipeline

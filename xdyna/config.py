@@ -72,7 +72,7 @@ class AnimationSettings:
                 raise ValueError(f"{name} must be a multiple of 8, got {getattr(self, name)}")
         if self.context_overlap >= self.context_frames:
             raise ValueError(
-                f"context_overlap must be smaller than context_frames ({self.context_frames}), got {self.context_overlap}"
+                f"context_overlap must be below context_frames ({self.context_frames}), got {self.context_overlap}"
             )
 
     def to_dict(self) -> dict[str, Any]:

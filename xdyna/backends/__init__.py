@@ -44,7 +44,7 @@ BACKENDS: dict[str, BackendSpec] = {
     "xdyna": BackendSpec(
         name="xdyna",
         title="X-Dyna",
-        notice="The official X-Dyna weights. Real people, 512×896, on a GPU with 20 GB or more.",
+        notice="The official X-Dyna weights. Real people, 512 x 896, on a GPU with 20 GB or more.",
         defaults=OFFICIAL,
         needs_gpu=True,
     ),
@@ -52,7 +52,7 @@ BACKENDS: dict[str, BackendSpec] = {
         name="xdyna-mini",
         title="xdyna-mini",
         notice=(
-            "Small demo model, trained on drawn characters, 128×224. It shows every part of X-Dyna at work on any CPU; "
+            "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU; "
             "real photos need the official weights: run `xdyna weights pull` on a machine with a GPU."
         ),
         defaults=replace(OFFICIAL, height=224, width=128, num_inference_steps=10, guidance_scale=1.0),

@@ -6,6 +6,7 @@ holds it against the published list of every key and shape.
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
@@ -82,9 +83,9 @@ def read_checkpoint(path: Path, entry: str | None = None) -> StateDict:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            content = load_file(path)
+            content: Any = load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and safetensors raise many kinds for a damaged or unsafe file
         raise InputError(f"{path.name} cannot be read as plain tensors: {error}") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -120,8 +121,8 @@ def load_official(model: ModelMixin, state: StateDict, source: str) -> None:
         ],
     }
     if any(faults.values()):
-        parts = [f"{len(keys)} {kind} ({', '.join(keys[:3])})" for kind, keys in faults.items() if keys]
-        raise InputError(f"{source} does not have the layout of {type(model).__name__}: {'; '.join(parts)}.")
+        found = [f"{len(keys)} {kind} ({', '.join(keys[:3])})" for kind, keys in faults.items() if keys]
+        raise InputError(f"{source} does not have the layout of {type(model).__name__}: {'; '.join(found)}.")
 
     ours: StateDict = {}
     for name, parts in _groups(model).items():

@@ -73,9 +73,8 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         kept = components[: self.config.latent_channels]
         spread = (singular[: len(kept)] / len(flat) ** 0.5).sqrt()[:, None]
         shape = (len(kept), 3, self.patch_size, self.patch_size)
-        with torch.no_grad():
-            self.encoder.weight.copy_((kept / spread).view(shape))
-            self.encoder.bias.copy_(-(kept @ mean) / spread[:, 0])
-            self.linear_decoder.weight.copy_((kept * spread).view(shape))
-            # One bias per colour cannot hold the mean patch; its even part is the mean colour, the rest is noise.
-            self.linear_decoder.bias.copy_(mean.view(3, -1).mean(dim=1))
+        encoder = {"weight": (kept / spread).view(shape), "bias": -(kept @ mean) / spread[:, 0]}
+        # One bias per colour cannot hold the mean patch; its even part is the mean colour, the rest is noise.
+        decoder = {"weight": (kept * spread).view(shape), "bias": mean.view(3, -1).mean(dim=1)}
+        self.encoder.load_state_dict(encoder)
+        self.linear_decoder.load_state_dict(decoder)

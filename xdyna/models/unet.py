@@ -94,9 +94,9 @@ class XDynaUNet(UNetMotionModel):
             elif isinstance(module, BasicTransformerBlock) and module.pos_embed is None:
                 add_dynamics_adapter(module.attn1)
                 add_image_tokens(module.attn2)
-        self.conv_norm_out = copy_norm(self.conv_norm_out, ClipGroupNorm)
+        self.conv_norm_out: nn.GroupNorm = copy_norm(self.conv_norm_out, ClipGroupNorm)
         if use_position_encoding:
-            self.conv_in = PositionedConv2d.like(self.conv_in)
+            self.conv_in: nn.Conv2d = PositionedConv2d.like(self.conv_in)
 
     def forward(
         self,
@@ -171,8 +171,8 @@ class PositionedConv2d(nn.Conv2d):
 
     @classmethod
     def like(cls, conv: nn.Conv2d) -> "PositionedConv2d":
-        """A fresh layer with the shape of `conv`."""
-        return cls(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
+        """A fresh 3 x 3 layer with the channels of `conv`."""
+        return cls(conv.in_channels, conv.out_channels, kernel_size=3, padding=1)
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps `(batch, in_channels, height, width)` to `(batch, out_channels, height, width)`."""

@@ -118,8 +118,8 @@ def _completed(state: StateDict, unet: ModelMixin, sources: Sources) -> StateDic
         return state
     if sources.unet_initialisation is None:
         raise InputError(
-            f"{sources.unet.name} lacks {len(absent)} keys ({', '.join(absent[:3])}). If it is the released file, give "
-            "animatediff_v15_v1_ipplus.pth as --unet-initialisation to take them from there."
+            f"{sources.unet.name} lacks {len(absent)} keys ({', '.join(absent[:3])}). If it is the released file, "
+            "give animatediff_v15_v1_ipplus.pth as --unet-initialisation to take them from there."
         )
     initial = read_checkpoint(sources.unet_initialisation)
     taken = {key: initial[key] for key in absent if key in initial}

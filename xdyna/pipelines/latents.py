@@ -44,7 +44,7 @@ def downgraded(reference: Tensor, draw: Tensor) -> Tensor:
 
     Args:
         reference: `(1, channels, 1, height, width)`.
-        draw: `(1, channels, num_frames, height, width)` uniform in 0..1; a value of at least 0.5 keeps the sharp latent.
+        draw: `(1, channels, num_frames, height, width)` uniform in 0..1; 0.5 and more keeps the sharp latent.
 
     Returns:
         `(1, channels, num_frames, height, width)`.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class XDynaOutput(BaseOutput):
             `(1, channels, num_frames, height / 8, width / 8)` for `output_type="latent"`.
     """
 
-    frames: np.ndarray | Tensor
+    frames: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,8 @@ class XDynaPipeline(DiffusionPipeline):
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->resampler->controlnet_pose->controlnet_face->unet->vae"
-    _optional_components = ["text_encoder", "tokenizer"]
-    _callback_tensor_inputs = ["latents"]
+    _optional_components: ClassVar[list[str]] = ["text_encoder", "tokenizer"]
+    _callback_tensor_inputs: ClassVar[list[str]] = ["latents"]
 
     def __init__(
         self,

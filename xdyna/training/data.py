@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,7 +59,12 @@ class WorldClips(IterableDataset[dict[str, Tensor]]):
 
     def _render(self, rng: Rng) -> tuple[WorldClip, WorldClip | None]:
         seed = int(rng.integers(HELD_OUT_SEEDS))
-        size = {"num_frames": RENDERED_FRAMES, "height": HEIGHT, "width": WIDTH, "fps": float(rng.choice([4.0, 8.0]))}
+        size: dict[str, Any] = {
+            "num_frames": RENDERED_FRAMES,
+            "height": HEIGHT,
+            "width": WIDTH,
+            "fps": float(rng.choice([4.0, 8.0])),
+        }
         person = bool(rng.random() >= self.scene_fraction)
         clip = render_clip(seed, person=person, **size)
         if not self.face:

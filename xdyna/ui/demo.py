@@ -3,7 +3,6 @@
 import logging
 import os
 import threading
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,19 +13,13 @@ from xdyna.config import AnimationSettings
 from xdyna.ui import fragments
 from xdyna.ui.examples import FOLDER as EXAMPLES_FOLDER
 from xdyna.ui.examples import Example, load_examples
-from xdyna.ui.photo_input import PhotoInput
+from xdyna.ui.photo_input import photo_input
 from xdyna.ui.settings_form import CLIP, FIELDS, MAIN, OTHER, add_input
+from xdyna.ui.theme import STYLE, THEME
 from xdyna.ui.wiring import Page, wire
 from xdyna.weights import default_model, is_ready
 
 logger = logging.getLogger(__name__)
-
-STYLE = Path(__file__).parent / "static" / "style.css"
-FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
-MONO_FONTS = ("ui-monospace", "Consolas", "monospace")
-THEME = gr.themes.Soft(
-    primary_hue="violet", secondary_hue="violet", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS
-)
 
 DELETE_EVERY_S, DELETE_AFTER_S = 600, 7200
 SESSION_S = 3600
@@ -47,30 +40,30 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         model: a key of `BACKENDS`; the best that can run here by default.
     """
     model = model or default_model()
-    spec, examples = BACKENDS[model], load_examples()
+    spec = BACKENDS[model]
     gr.set_static_paths([EXAMPLES_FOLDER])
-    with gr.Blocks(title="X-Dyna", analytics_enabled=False, delete_cache=(DELETE_EVERY_S, DELETE_AFTER_S)) as demo:
-        gr.HTML(fragments.header(spec.title, spec.notice, is_ready(model)))
-        parts: dict[str, Any] = {"analysis": gr.State(None, time_to_live=SESSION_S)}
-        with gr.Row(elem_classes="step"):
-            with gr.Column(scale=5, min_width=320, elem_classes="card"):
-                gr.HTML(fragments.section(1, "Photo and clip"))
+    parts: dict[str, Any] = {}
+    with (
+        gr.Blocks(title="X-Dyna", analytics_enabled=False, delete_cache=(DELETE_EVERY_S, DELETE_AFTER_S)) as demo,
+        gr.Column(elem_classes="xdyna"),
+    ):
+        gr.HTML(fragments.header(spec.title, spec.notice, is_ready(model)), padding=False)
+        cards = _add_examples(load_examples())
+        with gr.Row(equal_height=True):
+            with _card("1", "Photo and clip", scale=5):
                 parts |= _add_files()
-                cards = _add_examples(examples)
                 settings = _add_clip_settings(spec.defaults)
                 parts |= _add_analyse()
-            with gr.Column(scale=6, min_width=320, elem_classes="card"):
-                gr.HTML(fragments.section(2, "What the model will see"))
+            with _card("2", "What the model will see", scale=6):
                 parts |= _add_check()
-        with gr.Row(elem_classes="step"):
-            with gr.Column(scale=5, min_width=320, elem_classes="card"):
-                gr.HTML(fragments.section(3, "Settings"))
+        with gr.Row(equal_height=True):
+            with _card("3", "Settings", scale=5):
                 settings |= _add_settings(spec.defaults)
                 parts |= _add_generate()
-            with gr.Column(scale=6, min_width=320, elem_classes="card"):
-                gr.HTML(fragments.section(4, "Result"))
+            with _card("4", "Result", scale=6):
                 parts |= _add_result()
-        gr.HTML(f'<p class="privacy">{PRIVACY}</p>')
+        gr.HTML(f'<p class="privacy">{PRIVACY}</p>', padding=False)
+        parts["analysis"] = gr.State(None, time_to_live=SESSION_S)
         wire(Page(parts=parts, settings={name: settings[name] for name in FIELDS}, examples=cards), model)
     return demo.queue(max_size=MAX_QUEUE)
 
@@ -121,25 +114,29 @@ def _load(model: str) -> None:
         logger.info("%s is loaded", model)
 
 
+def _card(sign: str, title: str, scale: int) -> gr.Column:
+    with gr.Column(scale=scale, min_width=310, elem_classes="card") as card:
+        gr.HTML(fragments.section(sign, title), padding=False)
+    return card
+
+
 def _add_files() -> dict[str, Component]:
     with gr.Row():
-        with gr.Column(min_width=140):
-            photo = PhotoInput(
+        with gr.Column(min_width=120):
+            photo = photo_input(
                 label="Photo",
-                type="filepath",
-                image_mode=None,
                 sources=["upload", "webcam", "clipboard"],
-                height=300,
+                height=280,
                 interactive=True,
                 buttons=[],
                 elem_id="photo",
             )
             photo_note = gr.HTML(padding=False, elem_id="photo-note")
-        with gr.Column(min_width=140):
+        with gr.Column(min_width=120):
             clip = gr.Video(
                 label="Driving clip",
                 sources=["upload", "webcam"],
-                height=300,
+                height=280,
                 interactive=True,
                 buttons=[],
                 elem_id="clip",
@@ -149,14 +146,14 @@ def _add_files() -> dict[str, Component]:
 
 
 def _add_examples(examples: list[Example]) -> list[tuple[Example, gr.Button]]:
+    if not examples:
+        return []
     cards = []
-    if examples:
-        gr.HTML('<h3 class="hint">Or start from an example</h3>', padding=False)
-        with gr.Row(elem_classes="examples"):
-            for example in examples:
-                with gr.Column(min_width=90, elem_classes="example"):
-                    gr.HTML(fragments.example_video(example), padding=False)
-                    cards.append((example, gr.Button(example.title, size="sm", elem_id=f"example-{example.name}")))
+    with _card("★", "Start from an example, or bring your own", scale=1), gr.Row(elem_classes="examples"):
+        for example in examples:
+            with gr.Column(min_width=130, elem_classes="example"):
+                gr.HTML(fragments.example_pair(example), padding=False)
+                cards.append((example, gr.Button(example.title, size="sm", elem_id=f"example-{example.name}")))
     return cards
 
 
@@ -181,7 +178,7 @@ def _add_check() -> dict[str, Any]:
     with gr.Column(visible=False) as panel:
         parts["checks"] = gr.HTML(padding=False, elem_id="checks")
         with gr.Row():
-            with gr.Column(min_width=140):
+            with gr.Column(min_width=120):
                 parts["overlay"] = gr.Image(
                     label="Pose over the photo",
                     format="png",
@@ -191,7 +188,7 @@ def _add_check() -> dict[str, Any]:
                     elem_id="overlay",
                 )
                 parts["frame"] = gr.Slider(1, 16, value=1, step=1, label="Frame", elem_id="frame")
-            with gr.Column(min_width=140):
+            with gr.Column(min_width=120):
                 parts["pose_clip"] = gr.Video(
                     label="Clip and its pose",
                     height=MEDIA_HEIGHT_PX,

@@ -1,5 +1,6 @@
 """Small pieces of HTML that the page shows: progress, errors, what was found."""
 
+import re
 from html import escape
 from urllib.parse import quote
 
@@ -47,23 +48,25 @@ def caption(text: str) -> str:
 def header(title: str, notice: str, ready: bool) -> str:
     """Name, one sentence, and which model runs here."""
     state = "" if ready else " Its weights are not installed here: analysis works, Generate does not."
+    marked = re.sub("`(.+?)`", r"<code>\1</code>", escape(notice + state))
     return (
         "<header><h1>X-Dyna</h1>"
         "<p>Animate one photo of a person with the motion of a driving clip. The background comes alive too.</p>"
-        f'<p class="model"><b>{escape(title)}</b><span>{escape(notice + state)}</span></p></header>'
+        f'<p class="model"><b>{escape(title)}</b>{marked}</p></header>'
     )
 
 
-def section(number: int, title: str) -> str:
-    """The heading of one step."""
-    return f'<h2 class="section"><span aria-hidden="true">{number}</span>{escape(title)}</h2>'
+def section(sign: str, title: str) -> str:
+    """The heading of one step; `sign` is its number."""
+    return f'<h2 class="section"><span aria-hidden="true">{escape(sign)}</span>{escape(title)}</h2>'
 
 
-def example_video(example: Example) -> str:
-    """A finished result that plays silently. The server serves the folder of the examples."""
+def example_pair(example: Example) -> str:
+    """The photo and, playing silently, what was made of it. The server serves the folder of the examples."""
+    photo, result = (f"gradio_api/file={quote(str(path))}" for path in (example.photo, example.result))
     return (
-        f'<video src="gradio_api/file={quote(str(example.result))}" autoplay muted loop playsinline '
-        f'title="{escape(example.credit)}" aria-label="{escape(example.title)}"></video>'
+        f'<figure title="{escape(example.credit)}"><img src="{photo}" alt="Photo of the example {escape(example.title)}">'
+        f'<video src="{result}" autoplay muted loop playsinline aria-label="Result of the same example"></video></figure>'
     )
 
 

@@ -3,16 +3,19 @@
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import ImageData
 
 
-class PhotoInput(gr.Image):
-    """Hands over the file as it came, so that `xdyna.photo` judges it and says what is wrong with it.
+def photo_input(**options: Any) -> gr.Image:
+    """An image upload that hands over the file as it came, so that `xdyna.photo` can say what is wrong with it.
 
-    Gradio's own image decodes uploads itself: it fails without words on damaged files and HEIC.
+    Gradio would open it first, and fail without words on damaged files and HEIC.
     """
+    photo = gr.Image(type="filepath", **options)
+    # Not a subclass: Gradio writes a stub file beside the source of each one.
+    photo.preprocess = _uploaded_file  # type: ignore[method-assign]
+    return photo
 
-    is_template = True  # to the browser this is an ordinary image
 
-    def preprocess(self, payload: Any) -> str | None:
-        """The path of the uploaded file."""
-        return None if payload is None else str(payload.path)
+def _uploaded_file(payload: ImageData | None) -> str | None:
+    return None if payload is None else payload.path
