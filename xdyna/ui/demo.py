@@ -178,28 +178,34 @@ def _add_check() -> dict[str, Any]:
     with gr.Column(visible=False) as panel:
         parts["checks"] = gr.HTML(padding=False, elem_id="checks")
         with gr.Row():
-            with gr.Column(min_width=120):
-                parts["overlay"] = gr.Image(
-                    label="Pose over the photo",
-                    format="png",
-                    height=MEDIA_HEIGHT_PX,
-                    interactive=False,
-                    buttons=["fullscreen"],
-                    elem_id="overlay",
-                )
-                parts["frame"] = gr.Slider(1, 16, value=1, step=1, label="Frame", elem_id="frame")
-            with gr.Column(min_width=120):
-                parts["pose_clip"] = gr.Video(
-                    label="Clip and its pose",
-                    height=MEDIA_HEIGHT_PX,
-                    interactive=False,
-                    autoplay=True,
-                    loop=True,
-                    buttons=[],
-                    elem_id="pose-clip",
-                )
+            parts["overlay"] = gr.Image(
+                label="Pose over the photo",
+                format="png",
+                height=MEDIA_HEIGHT_PX,
+                min_width=120,
+                interactive=False,
+                buttons=["fullscreen"],
+                elem_id="overlay",
+            )
+            parts["pose_clip"] = gr.Video(
+                label="Clip and its pose",
+                height=MEDIA_HEIGHT_PX,
+                min_width=120,
+                interactive=False,
+                autoplay=True,
+                loop=True,
+                buttons=[],
+                elem_id="pose-clip",
+            )
+        parts["frame"] = gr.Slider(1, 16, value=1, step=1, label="Frame of the pose over the photo", elem_id="frame")
+        gr.HTML(
+            '<p class="hint">What the face control sees: the head above, eyes and mouth below; hatched where no face '
+            "was found.</p>",
+            padding=False,
+        )
         parts["faces"] = gr.Image(
-            label="Face: head, and eyes with mouth; hatched where none was found",
+            label="Face",
+            show_label=False,
             format="png",
             interactive=False,
             buttons=["fullscreen"],

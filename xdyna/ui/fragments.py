@@ -42,7 +42,7 @@ def empty(text: str) -> str:
 
 def caption(text: str) -> str:
     """What a result is. It always says that it is AI-generated."""
-    return f'<div class="caption"><mark>AI-generated</mark><span>{escape(text)}</span></div>'
+    return f'<div class="caption"><b>AI-generated</b><span>{escape(text)}</span></div>'
 
 
 def header(title: str, notice: str, ready: bool) -> str:
@@ -65,8 +65,8 @@ def example_pair(example: Example) -> str:
     """The photo and, playing silently, what was made of it. The server serves the folder of the examples."""
     photo, result = (f"gradio_api/file={quote(str(path))}" for path in (example.photo, example.result))
     return (
-        f'<figure title="{escape(example.credit)}"><img src="{photo}" alt="Photo of the example {escape(example.title)}">'
-        f'<video src="{result}" autoplay muted loop playsinline aria-label="Result of the same example"></video></figure>'
+        f'<figure title="{escape(example.credit)}"><img src="{photo}" alt="Photo of {escape(example.title)}">'
+        f'<video src="{result}" autoplay muted loop playsinline aria-label="Its result"></video></figure>'
     )
 
 

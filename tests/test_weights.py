@@ -1,0 +1,52 @@
+"""Where weights are looked for, and what is said when they are not there."""
+
+from pathlib import Path
+
+import pytest
+
+from xdyna import weights
+from xdyna.schema import InputError
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDYNA_WEIGHTS", str(tmp_path))
+
+
+def test_the_small_model_is_always_here() -> None:
+    assert weights.is_ready("xdyna-mini")
+    assert weights.default_model() == "xdyna-mini"
+
+
+def test_missing_weights_give_the_command_that_fetches_them() -> None:
+    with pytest.raises(InputError, match="xdyna weights pull"):
+        weights.locate("xdyna")
+
+
+def test_status_follows_the_files(tmp_path: Path) -> None:
+    assert {s.name: s.ready for s in weights.status()} == {"xdyna": False, "xdyna-mini": True}
+    (tmp_path / "xdyna").mkdir()
+    (tmp_path / "xdyna" / "model_index.json").write_text("{}")
+    assert {s.name: s.ready for s in weights.status()} == {"xdyna": True, "xdyna-mini": True}
+
+
+def test_pull_without_a_connection_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"could not be downloaded from .* run `xdyna weights pull` again"):
+        weights.pull()
+
+
+def test_revision_tells_weights_apart(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"a": 1}')
+    (tmp_path / "weights.safetensors").write_bytes(b"one")
+    first = weights.revision(tmp_path)
+    assert first == weights.revision(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"two")
+    assert weights.revision(tmp_path) != first
+
+
+def test_the_shipped_model_is_small_and_says_nothing_of_where_it_was_made() -> None:
+    files = [path for path in weights.BUNDLED_MINI.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 60e6
+    assert not any("_name_or_path" in path.read_text() for path in files if path.suffix == ".json")
