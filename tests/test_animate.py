@@ -77,7 +77,9 @@ def test_missing_official_weights_are_a_clear_message(
         list(animate(conditions, SETTINGS, "xdyna"))
 
 
-@pytest.mark.parametrize(("photo", "clip", "frames"), [("example_1.png", "driving_1_113f", 5), ("example_2.jpg", "driving_2_97f", 5)])
+@pytest.mark.parametrize(
+    ("photo", "clip", "frames"), [("example_1.png", "driving_1_113f", 5), ("example_2.jpg", "driving_2_97f", 5)]
+)
 def test_official_examples(test_data: Path, photo: str, clip: str, frames: int) -> None:
     folder = test_data / "real" / "xdyna"
     settings = replace(SETTINGS, num_frames=frames)

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "animate": {"backends", "config", "preprocess", "schema"},
     "evaluation": {"preprocess", "schema", "video"},
     "training": {"config", "models", "pipelines", "preprocess", "schema", "world"},
-    "ui": {"animate", "backends", "config", "preprocess", "preview", "recipe", "schema", "video", "weights"},
+    "ui": {"animate", "backends", "config", "photo", "preprocess", "preview", "recipe", "schema", "video", "weights"},
 }
 ENTRIES = {"cli", "__main__"}  # these may import everything
 

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import fields, replace
@@ -25,12 +26,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Returns the exit code: 0 done, 2 the input cannot be used, 130 interrupted."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR, format="%(name)s: %(message)s")
+    if not options.verbose:
+        warnings.simplefilter("ignore", FutureWarning)  # one library warning another is not for the user
     try:
         COMMANDS[options.command](options)
     except (InputError, ValueError) as error:
         if not isinstance(error, InputError) and options.verbose:
             raise
         print(f"xdyna: {error}", file=sys.stderr)
+        return EXIT_INPUT
+    except OSError as error:
+        if options.verbose:
+            raise
+        print(f"xdyna: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
         return EXIT_INPUT
     except KeyboardInterrupt:
         print("\nxdyna: stopped; nothing was written.", file=sys.stderr)
@@ -52,9 +60,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     animate = commands.add_parser("animate", parents=[job], help="make a video")
     animate.add_argument("-o", "--output", type=Path, required=True, help="MP4 to write; its recipe goes beside it")
-    animate.add_argument("--force", action="store_true", help="overwrite an existing output")
     prepare = commands.add_parser("prepare", parents=[job], help="write what the model will see, without a model")
     prepare.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
+    for command in (animate, prepare):
+        command.add_argument("--force", action="store_true", help="overwrite an existing output")
 
     weights = commands.add_parser("weights", help="show or fetch the models' weights")
     weights.add_argument("action", choices=("status", "pull"))
@@ -99,6 +108,12 @@ def _model_and_settings(options: argparse.Namespace) -> tuple[str, AnimationSett
     return model, replace(BACKENDS[model].defaults, **{k: v for k, v in given.items() if v is not None})
 
 
+def _check_inputs(options: argparse.Namespace) -> None:
+    for path in (options.photo, options.clip):
+        if not path.is_file():
+            raise InputError(f"There is no file {path}. Check the name and the folder.")
+
+
 def _animate(options: argparse.Namespace) -> None:
     output: Path = options.output
     if output.suffix.lower() != ".mp4":
@@ -108,7 +123,9 @@ def _animate(options: argparse.Namespace) -> None:
     if not options.force and (output.exists() or output.with_suffix(".json").exists()):
         raise InputError(f"{output.name} or its recipe exists. Choose another name, or add --force to overwrite.")
     model, settings = _model_and_settings(options)
+    _check_inputs(options)
     print(f"{BACKENDS[model].title}: {BACKENDS[model].notice}", file=sys.stderr)
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read once, when the libraries are imported; we have our own line
 
     from xdyna.animate import animate, prepare
     from xdyna.recipe import save_animation
@@ -127,9 +144,13 @@ def _prepare(options: argparse.Namespace) -> None:
     from xdyna.animate import prepare
     from xdyna.preview import write_previews
 
+    output: Path = options.output
+    if not options.force and output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output} exists. Choose another folder, or add --force to write into it.")
     _, settings = _model_and_settings(options)
+    _check_inputs(options)
     conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
-    for path in write_previews(conditions, options.output):
+    for path in write_previews(conditions, output):
         print(path)
 
 

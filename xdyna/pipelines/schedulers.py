@@ -16,8 +16,11 @@ SAMPLERS: dict[str, type[SchedulerMixin]] = {
 }
 
 
-def official_scheduler(prediction_type: str = "epsilon") -> DDIMScheduler:
-    """DDIM with linear betas 0.00085 to 0.012 over 1000 steps, leading spacing, offset 1: 25 steps are 961, ..., 1."""
+def official_scheduler(prediction_type: str = "epsilon", timestep_spacing: str = "leading") -> DDIMScheduler:
+    """DDIM with linear betas 0.00085 to 0.012 over 1000 steps, leading spacing, offset 1: 25 steps are 961, ..., 1.
+
+    A model of few steps wants "trailing" spacing, which starts from pure noise and ends in one large step.
+    """
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -26,7 +29,7 @@ def official_scheduler(prediction_type: str = "epsilon") -> DDIMScheduler:
         steps_offset=1,
         clip_sample=False,
         set_alpha_to_one=True,
-        timestep_spacing="leading",
+        timestep_spacing=timestep_spacing,
         prediction_type=prediction_type,
     )
 

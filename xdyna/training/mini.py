@@ -58,7 +58,7 @@ def build_pipeline(vae: PatchAutoencoder) -> XDynaPipeline:
         unet=unet,
         controlnet_pose=_build_controlnet(conditioning_channels=3),
         controlnet_face=_build_controlnet(conditioning_channels=6),
-        scheduler=official_scheduler("v_prediction"),  # few, large steps suit a model trained from scratch
+        scheduler=official_scheduler("v_prediction", "trailing"),  # few, large steps suit a small model
         resampler=resampler,
         image_encoder=image_encoder,
         feature_extractor=CLIPImageProcessor(),

@@ -41,7 +41,6 @@ def build_demo(model: str | None = None) -> gr.Blocks:
     """
     model = model or default_model()
     spec = BACKENDS[model]
-    gr.set_static_paths([EXAMPLES_FOLDER])
     parts: dict[str, Any] = {}
     with (
         gr.Blocks(title="X-Dyna", analytics_enabled=False, delete_cache=(DELETE_EVERY_S, DELETE_AFTER_S)) as demo,
@@ -94,6 +93,7 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
         css_paths=STYLE,
         footer_links=["api", "settings"],
         run_history=False,
+        allowed_paths=[str(EXAMPLES_FOLDER)],
         max_file_size=MAX_UPLOAD,
         enable_monitoring=False,
     )

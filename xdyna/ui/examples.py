@@ -27,6 +27,11 @@ class Example:
     result: Path
     credit: str
 
+    @property
+    def recipe(self) -> Path:
+        """Written beside every result."""
+        return self.result.with_suffix(".json")
+
 
 def load_examples(folder: Path = FOLDER) -> list[Example]:
     """Reads `examples.json`. An installed package comes without examples: then the list is empty."""

@@ -199,6 +199,6 @@ def use_example(example: Example) -> Updates:
             result=str(example.result),
             caption=fragments.caption(note),
             download_video=gr.update(value=str(example.result), visible=True),
-            download_recipe=gr.update(visible=False),
+            download_recipe=gr.update(value=str(example.recipe), visible=True),
         ),
     )

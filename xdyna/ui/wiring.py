@@ -56,12 +56,12 @@ def _wire_jobs(page: Page, model: str) -> None:
     analysing = (
         parts["analyse_button"]
         .click(partial(handlers.waiting, "analyse"), outputs=outputs, **IMMEDIATE)
-        .then(handlers.analyse, **job, **ANALYSIS_QUEUE)
+        .then(handlers.analyse, api_name="page_analyse", **job, **ANALYSIS_QUEUE)
     )
     generating = (
         parts["generate_button"]
         .click(partial(handlers.waiting, "generate"), outputs=outputs, **IMMEDIATE)
-        .then(handlers.generate_with(model), **job, **GPU_QUEUE)
+        .then(handlers.generate_with(model), api_name="page_generate", **job, **GPU_QUEUE)
     )
     # Only generators can be cancelled: Gradio closes them at their next yield, and their `finally` blocks run.
     for button, event, kind in (

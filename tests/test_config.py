@@ -1,0 +1,51 @@
+"""Settings check themselves."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from xdyna.backends import BACKENDS
+from xdyna.config import AnimationSettings
+
+
+def test_defaults_are_those_of_the_official_script() -> None:
+    settings = AnimationSettings()
+    assert (settings.num_inference_steps, settings.guidance_scale, settings.adapter_strength) == (25, 7.5, 1.0)
+    assert (settings.height, settings.width) == (896, 512)
+    assert (settings.context_frames, settings.context_overlap) == (16, 4)
+    assert settings.scheduler == "ddim"
+
+
+def test_every_field_explains_itself() -> None:
+    for item in fields(AnimationSettings):
+        assert item.metadata["help"].endswith(".")
+        if isinstance(item.default, (int, float)) and not isinstance(item.default, bool):
+            assert item.metadata["low"] <= item.default <= item.metadata["high"]
+            assert item.metadata["step"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_inference_steps": 0}, "num_inference_steps must be between 1 and 100, got 0"),
+        ({"guidance_scale": 0.5}, "guidance_scale must be between 1 and 20, got 0.5"),
+        ({"guidance_scale": float("nan")}, "guidance_scale must be between 1 and 20, got nan"),
+        ({"height": 900}, "height must be a multiple of 8, got 900"),
+        ({"width": 32}, "width must be between 64 and 1536, got 32"),
+        ({"num_frames": 1}, "num_frames must be between 2 and 600, got 1"),
+        ({"seed": -1}, "seed must be between 0 and 2.14748e\\+09, got -1"),
+        ({"scheduler": "magic"}, "scheduler must be one of ddim, .*, got 'magic'"),
+        ({"context_frames": 4, "context_overlap": 4}, r"context_overlap must be below context_frames \(4\), got 4"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_limit(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AnimationSettings(**change)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_backends_are_named_as_listed_and_explain_themselves(name: str) -> None:
+    spec = BACKENDS[name]
+    assert spec.name == name
+    assert len(spec.notice) > 20
