@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=BACKENDS["xdyna-mini"].defaults.num_inference_steps)
     parser.add_argument("--sheet", type=Path, help="write a picture of the first eight clips")
     arguments = parser.parse_args()
-    pipeline = XDynaPipeline.from_pretrained(arguments.weights, torch_dtype=torch.float32)
+    pipeline = XDynaPipeline.from_pretrained(arguments.weights, dtype=torch.float32)
     rows: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
     scene_rows: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
     pictures = []

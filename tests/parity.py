@@ -6,6 +6,9 @@ runs every kind of fixture found in DIR and prints a table. Module shapes come f
 Exit code 1 if anything present fails, 2 if nothing was found.
 """
 
+import xdyna.models  # noqa: F401  (its torchvision guard must run before diffusers is imported)
+
+# isort: split
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -27,7 +30,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-import xdyna.models  # noqa: F401  (its torchvision guard must run before diffusers is imported)
 from xdyna.models import Resampler, XDynaUNet
 from xdyna.models.checkpoint import load_official, official_motion_names
 from xdyna.models.dynamics_adapter import add_dynamics_adapter, add_image_tokens

@@ -38,6 +38,14 @@ def test_prepare_writes_what_the_model_will_see(tmp_path: Path) -> None:
     assert written == {"overlay.png", "pose.mp4", "face.png", "report.json"}
 
 
+def test_prepare_does_not_write_among_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.json").write_text("precious")
+    for output in (tmp_path, tmp_path / "report.json"):
+        assert main(["prepare", PHOTO, CLIP, "-o", str(output), "--frames", "3"]) == 2
+        assert "--force" in capsys.readouterr().err
+    assert (tmp_path / "report.json").read_text() == "precious"
+
+
 def test_an_existing_result_is_kept_unless_forced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out.mp4"
     output.write_text("precious")
@@ -57,8 +65,8 @@ def test_an_existing_result_is_kept_unless_forced(tmp_path: Path, capsys: pytest
         pytest.param(PHOTO, "cut.mp4", [], "damaged", id="truncated clip"),
         pytest.param("gray.png", CLIP, [], "No person found in the photo", id="photo without a person"),
         pytest.param(PHOTO, "gray.mp4", [], "No person found in the clip", id="clip without a person"),
-        pytest.param("absent.png", CLIP, [], "cannot be opened", id="no such photo"),
-        pytest.param(PHOTO, "absent.mp4", [], "clip", id="no such clip"),
+        pytest.param("absent.png", CLIP, [], "There is no file absent.png", id="no such photo"),
+        pytest.param(PHOTO, "absent.mp4", [], "There is no file absent.mp4", id="no such clip"),
         pytest.param(PHOTO, CLIP, ["--steps", "0"], "must be between 1 and 100, got 0", id="value out of range"),
         pytest.param(PHOTO, CLIP, ["--model", "xdyna"], "xdyna weights pull", id="weights missing"),
         pytest.param(PHOTO, CLIP, ["-o", "out.avi"], "must be an .mp4", id="output of another kind"),

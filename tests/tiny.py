@@ -1,8 +1,12 @@
 """X-Dyna at tiny size: every real class, random weights, no files from elsewhere."""
 
+import xdyna.models  # noqa: F401  (its torchvision guard must run before diffusers is imported)
+
+# isort: split
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, ControlNetModel
 from torch import Tensor, nn
@@ -15,7 +19,6 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-import xdyna.models  # noqa: F401  (its torchvision guard must run before diffusers is imported)
 from xdyna.models import Resampler, XDynaUNet
 from xdyna.models.checkpoint import official_names
 from xdyna.pipelines import XDynaPipeline
@@ -82,6 +85,22 @@ def tiny_pipeline(seed: int = 0) -> XDynaPipeline:
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def seeded_run() -> dict[str, Tensor]:
+    """A long clip through every part of the tiny pipeline: windows, both ControlNets, guidance, image tokens."""
+    rng = np.random.default_rng(0)
+    image, *clips = (rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((80, 60, 3), *[(6, 64, 48, 3)] * 3))
+    arguments = {
+        "prompt": "water",
+        "negative_prompt": "fire",
+        "num_inference_steps": 3,
+        "context_frames": 4,
+        "context_overlap": 1,
+        "output_type": "latent",
+    }
+    generator = torch.Generator().manual_seed(5)
+    return {"latents": tiny_pipeline()(image, *clips, **arguments, generator=generator).frames}
 
 
 def tiny_tokenizer() -> CLIPTokenizer:

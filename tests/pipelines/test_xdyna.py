@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_pipeline
+from safetensors.torch import load_file
+from tiny import seeded_run, tiny_pipeline
 
 from xdyna.pipelines import XDynaOutput, XDynaPipeline, XDynaStep
 from xdyna.pipelines.schedulers import SAMPLERS, with_sampler
@@ -62,6 +63,11 @@ def test_save_and_load(pipeline: XDynaPipeline, tmp_path: Path) -> None:
         assert all(torch.equal(saved[key], read[key]) for key in saved)
     # Not bit-equal: tensors read from a file are aligned differently in memory, so other kernels may run.
     assert np.allclose(run(pipeline), run(loaded), atol=1e-4)
+
+
+def test_nothing_has_changed_since_parity_was_proven(golden: Path) -> None:
+    expected = load_file(golden / "pipeline_seeded.safetensors")["latents"]
+    assert (seeded_run()["latents"] - expected).abs().max() < 1e-3 * expected.std()
 
 
 @pytest.mark.parametrize(

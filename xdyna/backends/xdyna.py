@@ -91,6 +91,6 @@ def load(name: str) -> XDynaBackend:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     # The mini model is stored in half precision and runs in single on a CPU, which computes no faster in half.
     dtype = torch.float16 if device == "cuda" else torch.float32
-    pipeline = XDynaPipeline.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
+    pipeline = XDynaPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return XDynaBackend(name, pipeline.to(device), revision(folder))

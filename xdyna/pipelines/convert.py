@@ -96,7 +96,7 @@ def convert(sources: Sources, output: Path, shapes: Shapes | None = None, dtype:
     try:
         pipeline = XDynaPipeline(
             **modules,
-            vae=AutoencoderKL.from_pretrained(sources.stable_diffusion, subfolder="vae", torch_dtype=dtype),
+            vae=AutoencoderKL.from_pretrained(sources.stable_diffusion, subfolder="vae", dtype=dtype),
             text_encoder=CLIPTextModel.from_pretrained(
                 sources.stable_diffusion, subfolder="text_encoder", dtype=dtype
             ),

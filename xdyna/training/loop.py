@@ -69,7 +69,7 @@ def train(folder: Path, stages: tuple[Stage, ...], save_every_s: float = 300.0, 
 
 def export(folder: Path, output: Path) -> None:
     """Writes the last snapshot in half precision, as it ships."""
-    pipeline = XDynaPipeline.from_pretrained(folder / "snapshot", torch_dtype=torch.float16)
+    pipeline = XDynaPipeline.from_pretrained(folder / "snapshot", dtype=torch.float16)
     pipeline.save_pretrained(output)
     for path in output.rglob("*.json"):  # where it was trained is nobody's business
         content = json.loads(path.read_text(encoding="utf-8"))

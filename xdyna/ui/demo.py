@@ -13,6 +13,7 @@ from xdyna.config import AnimationSettings
 from xdyna.ui import fragments
 from xdyna.ui.examples import FOLDER as EXAMPLES_FOLDER
 from xdyna.ui.examples import Example, load_examples
+from xdyna.ui.gpu import load_model
 from xdyna.ui.photo_input import photo_input
 from xdyna.ui.settings_form import CLIP, FIELDS, MAIN, OTHER, add_input
 from xdyna.ui.theme import STYLE, THEME
@@ -82,7 +83,7 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
     model = default_model()
     zero_gpu = bool(os.environ.get("SPACES_ZERO_GPU"))
     if zero_gpu:
-        _load(model)  # ZeroGPU packs what is on the device at launch, and its processes inherit it
+        _warm_up(model)  # ZeroGPU packs what is on the device at launch, and its processes inherit it
     demo = build_demo(model)
     demo.launch(
         server_name=host,
@@ -98,19 +99,18 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
         enable_monitoring=False,
     )
     if not zero_gpu:
-        threading.Thread(target=_load, args=(model,), name="warm-up", daemon=True).start()
+        threading.Thread(target=_warm_up, args=(model,), name="warm-up", daemon=True).start()
     if block:
         demo.block_thread()
     return demo
 
 
-def _load(model: str) -> None:
-    """Imports what the jobs need and loads the model. It takes longer than a visitor should wait for a page."""
+def _warm_up(model: str) -> None:
+    """Imports what the jobs need and loads the model: longer than a visitor should wait for the page."""
     import xdyna.preprocess.prepare  # noqa: F401
-    from xdyna.backends.xdyna import load
 
     if is_ready(model):
-        load(model)
+        load_model(model)
         logger.info("%s is loaded", model)
 
 

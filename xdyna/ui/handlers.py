@@ -77,6 +77,12 @@ def stopped(job: str) -> Updates:
     return update(**{STATUS[job]: note}, **buttons(running=None))
 
 
+def refused(job: str) -> Updates:
+    """A job that Gradio did not start."""
+    note = "A setting is outside its range, or the queue is full. Your files and settings are kept: try again."
+    return update(**{STATUS[job]: fragments.error(note)}, **buttons(running=None))
+
+
 @showing_problems(lambda text: update(check_status=fragments.error(text), **buttons(running=None)))
 def analyse(
     photo: str | None, clip: str | None, consent: bool, analysis: Analysis | None, **settings: Any

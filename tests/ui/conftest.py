@@ -1,0 +1,107 @@
+"""A real browser, and the real page served by `python app.py`."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--autoplay-policy=no-user-gesture-required",
+)
+PATIENCE_MS = 60_000  # for a condition on a machine that is busy with something else
+
+
+@dataclass(frozen=True)
+class Server:
+    """The served page: where it is, and how long it took from the start of the process."""
+
+    url: str
+    seconds_to_page: float
+
+
+def free_port() -> int:
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    port, folder = free_port(), tmp_path_factory.mktemp("server")
+    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    url, started = f"http://127.0.0.1:{port}/", time.monotonic()
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            while True:
+                assert process.poll() is None, (folder / "log").read_text()
+                with suppress(urllib.error.URLError), urllib.request.urlopen(url, timeout=5):
+                    break
+                assert time.monotonic() - started < 60, "the page did not appear within a minute"
+                time.sleep(0.05)
+            yield Server(url, time.monotonic() - started)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    return server.url
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is missing: it is in requirements-test.txt"
+    )
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: "Browser") -> "Iterator[Callable[..., Page]]":
+    """Opens a page as a new visitor; `visit(url, width=390)`."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(url: str, width: int = 1280, height: int = 900, color_scheme: str = "light") -> "Page":
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=color_scheme)
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(url)
+        page.locator("#generate").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
