@@ -39,7 +39,9 @@ from xdyna.pipelines import XDynaOutput, XDynaPipeline
 from xdyna.pipelines.context import context_windows
 from xdyna.pipelines.latents import blurred, downgraded, normalise_clip
 from xdyna.pipelines.schedulers import official_scheduler
+from xdyna.preprocess.align import driving_crop_box
 from xdyna.preprocess.face import enlarged_box, face_patches
+from xdyna.video import resize_frames
 
 LAYER, CONTROLNET, UNET, PREDICTION, LATENTS, VIDEO = 2e-5, 1e-4, 1e-4, 1e-3, 3e-4, 1e-3
 EXACT = 0.0
@@ -509,9 +511,21 @@ def check_face_patches(folder: Path, name: str) -> Iterator[Comparison]:
 
 
 def check_boxes(folder: Path, name: str) -> Iterator[Comparison]:
-    boxes = json.loads((folder / name).read_text())["compute_increased_bbox"]["cases"]
+    content = json.loads((folder / name).read_text())
+    crops = content["crop2ratio"]
+    got = [driving_crop_box(tuple(case["frame_hw"]), tuple(case["resolution_hw"])) for case in crops]
+    corners = [(c["start_w"], c["start_h"], c["start_w"] + c["target_w"], c["start_h"] + c["target_h"]) for c in crops]
+    yield f"{len(crops)} crops of driving frames", got, corners, EXACT
+    boxes = content["compute_increased_bbox"]["cases"]
     got = [enlarged_box(*case["bbox"]) for case in boxes]
     yield f"{len(boxes)} enlarged face boxes", got, [case["increased"] for case in boxes], EXACT
+
+
+def check_clip_resize(folder: Path, name: str) -> Iterator[Comparison]:
+    t = np.load(folder / name)
+    for key in (key for key in t if key.startswith("output_h")):
+        height, width = (int(part[1:]) for part in key.split("_")[1:])
+        yield key, resize_frames(t["input"], (height, width)), t[key], ONE_LEVEL
 
 
 def _with(
@@ -542,6 +556,7 @@ _CHECKS: dict[str, tuple[Any, ...]] = {
     "k_sface_square.npz": (check_face_patches,),
     "k_sface_landscape.npz": (check_face_patches,),
     "k_boxes.json": (check_boxes,),
+    "k_control_clip_resize.npz": (check_clip_resize,),
 }
 FIXTURES = {name: _with(check, name, *extra) for name, (check, *extra) in _CHECKS.items()}
 

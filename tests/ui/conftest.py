@@ -82,6 +82,7 @@ def browser() -> "Iterator[Browser]":
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="playwright is missing: it is in requirements-test.txt"
     )
+    sync_api.expect.set_options(timeout=PATIENCE_MS)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=list(FLAGS))
         yield browser

@@ -42,6 +42,23 @@ def expect_text(page: Page, place: str, pattern: str) -> None:
     expect(page.locator(place)).to_contain_text(re.compile(pattern, re.DOTALL))
 
 
+def remember(page: Page, place: str) -> None:
+    """From now on keeps every text of a place, however short it is shown; `remembered` gives them."""
+    page.evaluate(
+        """place => {
+            const element = document.querySelector(place);
+            window.remembered = [];
+            new MutationObserver(() => window.remembered.push(element.innerText))
+                .observe(element, {subtree: true, childList: true, characterData: true});
+        }""",
+        place,
+    )
+
+
+def remembered(page: Page) -> str:
+    return "\n".join(page.evaluate("window.remembered"))
+
+
 def expect_ready(page: Page) -> None:
     """Both jobs can be started, and none runs."""
     expect(page.locator("#analyse")).to_be_enabled()
