@@ -129,6 +129,7 @@ def unet(folder: Path) -> XDynaUNet:
         num_attention_heads=config["attention_head_dim"],
         motion_num_attention_heads=motion["num_attention_heads"],
         motion_max_seq_length=motion["temporal_position_encoding_max_len"],
+        num_image_tokens=_configs(folder).get("resampler", {}).get("num_queries", 16),
     )
     return _loaded(model, folder / "tiny_weights_unet.safetensors")
 
