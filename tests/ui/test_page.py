@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from ui.visitor import (
     EXAMPLES,
     choose_example,
+    clear,
     expect_playing,
     expect_ready,
     expect_text,
@@ -123,7 +124,7 @@ def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("photo", "gray.png", "No person found in the photo", id="photo without a person"),
         pytest.param("clip", "empty.mp4", "empty file", id="clip of 0 bytes"),
         pytest.param("clip", "cut.mp4", "incomplete or damaged", id="truncated clip"),
-        pytest.param("clip", "text.mp4", "clip", id="text as clip"),
+        pytest.param("clip", "text.mp4", "not a video file", id="text as clip"),
         pytest.param("clip", "gray.mp4", "No person found in the clip", id="clip without a person"),
     ],
 )
@@ -155,7 +156,7 @@ def test_what_is_missing_is_asked_for(url: str, visit: Visit, lacking: str, mess
     if lacking == "consent":
         page.locator("#consent input").uncheck()
     else:
-        page.locator(f"#{lacking} button[aria-label=Clear]").click()
+        clear(page, lacking)
     page.locator("#generate").click()
     expect(page.locator("#run-status [role=alert]")).to_contain_text(message)
     expect_ready(page)

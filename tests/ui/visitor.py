@@ -17,12 +17,15 @@ def choose_example(page: Page, name: str = "sea") -> None:
     page.locator("#consent input").check()
 
 
+def clear(page: Page, slot: str) -> None:
+    button = page.locator(f"#{slot}").get_by_label(re.compile("^(Clear|Remove Image)$"))
+    button.click()
+    button.wait_for(state="hidden")
+
+
 def upload(page: Page, slot: str, path: Path) -> None:
     """Replaces the photo or the clip."""
-    clear = page.locator(f"#{slot} button[aria-label=Clear]")
-    if clear.is_visible():
-        clear.click()
-        clear.wait_for(state="hidden")
+    clear(page, slot)
     page.locator(f"#{slot} input[type=file]").set_input_files(path)
 
 
@@ -73,6 +76,7 @@ def source(page: Page, place: str) -> str:
 
 
 def expect_playing(page: Page, place: str) -> None:
+    page.locator(f"{place} video").scroll_into_view_if_needed()
     page.wait_for_function(
         """place => {
             const video = document.querySelector(`${place} video`);
