@@ -33,12 +33,15 @@ def set_number(page: Page, setting: str, value: float) -> None:
     field = page.locator(f"#setting-{setting} input[type=number]")
     field.fill(str(value))
     field.press("Enter")
+    if page.locator(f"#setting-{setting} input[type=range]").count():
+        expect(page.locator(f"#setting-{setting} input[type=range]")).to_have_value(str(value))
 
 
 def make_fast(page: Page, num_frames: int = 4, steps: int = 2) -> None:
     page.get_by_text("Part of the clip, size of the video").click()
-    set_number(page, "num_frames", num_frames)
+    page.locator("#setting-height input[type=range]").wait_for()  # the last one: before that, input may get lost
     set_number(page, "num_inference_steps", steps)
+    set_number(page, "num_frames", num_frames)
 
 
 def expect_text(page: Page, place: str, pattern: str) -> None:

@@ -175,7 +175,7 @@ def _add_analyse() -> dict[str, Component]:
 def _add_check() -> dict[str, Any]:
     intro = "Analyse takes seconds: the pose, how it lies on your photo, and the face appear here before you generate."
     parts: dict[str, Any] = {"check_status": gr.HTML(fragments.empty(intro), padding=False, elem_id="check-status")}
-    with gr.Column(visible=False) as panel:
+    with gr.Column(visible="hidden") as panel:  # stays mounted: values for an unmounted part can get lost
         parts["checks"] = gr.HTML(padding=False, elem_id="checks")
         with gr.Row():
             parts["overlay"] = gr.Image(
@@ -231,7 +231,7 @@ def _add_generate() -> dict[str, Component]:
 def _add_result() -> dict[str, Any]:
     intro = "Your video appears here. If you have not analysed yet, Generate does that first."
     parts: dict[str, Any] = {"run_status": gr.HTML(fragments.empty(intro), padding=False, elem_id="run-status")}
-    with gr.Column(visible=False) as panel:
+    with gr.Column(visible="hidden") as panel:  # stays mounted: values for an unmounted part can get lost
         parts["result"] = gr.Video(
             label="Result",
             height=480,

@@ -1,0 +1,69 @@
+"""The public endpoints, called as another program would."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from xdyna.config import AnimationSettings
+from xdyna.recipe import read_recipe
+from xdyna.video import probe
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FILES = {"photo": handle_file(EXAMPLES / "sea_photo.png"), "clip": handle_file(EXAMPLES / "sea_clip.mp4")}
+FAST = {"num_frames": 3, "num_inference_steps": 1}
+
+
+@pytest.fixture(scope="module")
+def client(server: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    client = Client(server.url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+    yield client
+    client.close()
+
+
+def test_two_endpoints_are_public_and_take_every_setting_by_name(client: Client) -> None:
+    described = client.view_api(return_format="dict", print_info=False)
+    assert set(described["named_endpoints"]) == {"/analyze", "/generate"}
+    assert described["unnamed_endpoints"] == {}
+    names = ["photo", "clip", "consent", *(field.name for field in fields(AnimationSettings))]
+    for endpoint in described["named_endpoints"].values():
+        assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == names
+
+
+def test_analyze(client: Client) -> None:
+    overlay, pose_clip, faces, report = client.predict(**FILES, consent=True, num_frames=3, api_name="/analyze")
+    assert Path(overlay).suffix == Path(faces).suffix == ".png"
+    assert probe(Path(pose_clip)).width == 4 * 128  # clip and pose side by side, twice the model's size
+    assert (report["num_frames"], report["frames_with_a_face"]) == (3, 3)
+
+
+def test_generate(client: Client) -> None:
+    video, recipe = client.predict(**FILES, **FAST, consent=True, seed=5, api_name="/generate")
+    assert read_recipe(Path(video)) == read_recipe(Path(recipe))
+    assert read_recipe(Path(video)).settings["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"consent": False}, "right to use"),
+        ({"height": 225}, "height must be a multiple of 8, got 225"),
+        ({"context_frames": 4, "context_overlap": 4}, "context_overlap must be smaller"),
+        ({"clip": handle_file(EXAMPLES / "sea_photo.png")}, "not a video file"),
+    ],
+)
+def test_a_refusal_says_why(client: Client, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(AppError, match=message):
+        client.predict(**(FILES | FAST | {"consent": True} | changes), api_name="/generate")
+
+
+def test_a_cancelled_job_makes_room(client: Client) -> None:
+    job = client.submit(**FILES, consent=True, num_inference_steps=100, api_name="/generate")
+    while not job.outputs():  # it yields at every step
+        assert not job.done()
+    assert job.cancel()
+    video, _ = client.predict(**FILES, **FAST, consent=True, api_name="/generate")
+    assert probe(Path(video)).height == 224

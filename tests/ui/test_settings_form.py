@@ -1,0 +1,64 @@
+"""The form that is built from the settings."""
+
+from dataclasses import fields
+
+import gradio as gr
+import pytest
+
+from xdyna.backends import BACKENDS
+from xdyna.config import AnimationSettings
+from xdyna.schema import InputError, Progress
+from xdyna.ui.fragments import error, progress
+from xdyna.ui.settings_form import CLIP, MAIN, OTHER, add_input, read_settings
+
+DEFAULTS = BACKENDS["xdyna-mini"].defaults
+
+
+def test_every_setting_is_on_the_form_once() -> None:
+    assert sorted(MAIN + CLIP + OTHER) == sorted(field.name for field in fields(AnimationSettings))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("num_inference_steps", gr.Slider),
+        ("guidance_scale", gr.Slider),
+        ("seed", gr.Number),  # a slider of two thousand million positions is of no use
+        ("start_s", gr.Number),
+        ("scheduler", gr.Dropdown),
+        ("ai_label", gr.Checkbox),
+        ("negative_prompt", gr.Textbox),
+    ],
+)
+def test_the_input_fits_the_setting(name: str, kind: type) -> None:
+    made = add_input(name, DEFAULTS)
+    assert type(made) is kind
+    assert made.value == getattr(DEFAULTS, name)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_defaults_survive_the_form(backend: str) -> None:
+    defaults = BACKENDS[backend].defaults
+    as_javascript = {k: float(v) if type(v) is int else v for k, v in defaults.to_dict().items()}
+    read = read_settings(as_javascript)
+    assert read == defaults
+    assert type(read.num_frames) is int
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("num_inference_steps", 0, "num_inference_steps must be between 1 and 100, got 0"),
+        ("width", 130, "width must be a multiple of 8, got 130"),
+        ("seed", None, "Seed is empty"),
+        ("scheduler", "magic", "scheduler must be one of"),
+    ],
+)
+def test_a_bad_value_is_explained(name: str, value: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_settings(DEFAULTS.to_dict() | {name: value})
+
+
+def test_texts_cannot_bring_html_of_their_own() -> None:
+    for html in (error("<b>"), progress(Progress(phase="<b>", step=0, total=1))):
+        assert "&lt;b&gt;" in html and "<b>" not in html
