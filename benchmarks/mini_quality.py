@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, default=BUNDLED_MINI)
     parser.add_argument("--clips", type=int, default=50)
-    parser.add_argument("--scenes", type=int, default=10, help="clips without a person, beside the others")
+    parser.add_argument("--scenes", type=int, default=12, help="clips without a person, beside the others")
     parser.add_argument("--steps", type=int, default=BACKENDS["xdyna-mini"].defaults.num_inference_steps)
     parser.add_argument("--sheet", type=Path, help="write a picture of the first eight clips")
     arguments = parser.parse_args()

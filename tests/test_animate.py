@@ -1,6 +1,7 @@
 """The main job end to end with the shipped model."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,3 +88,9 @@ def test_official_examples(test_data: Path, photo: str, clip: str, frames: int) 
     *_, found = prepare(folder / photo, clip_path, settings)
     assert np.isfinite(found.face_landmarks).all()
     assert len(run(found, settings).video) == frames
+
+
+def test_two_threads_get_the_same_model() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(load, ["xdyna-mini"] * 2)
+    assert first is second

@@ -128,7 +128,6 @@ def _download(files: tuple[HubFile, ...]) -> dict[str, Path]:
     from fnmatch import fnmatch
 
     from huggingface_hub import hf_hub_download, list_repo_files
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     paths: dict[str, Path] = {}
     for file in files:
@@ -138,7 +137,9 @@ def _download(files: tuple[HubFile, ...]) -> dict[str, Path]:
             if not wanted:
                 raise InputError(f"{file.repository} no longer holds {file.name}; its authors may have moved it.")
             local = [Path(hf_hub_download(file.repository, name)) for name in wanted]
-        except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # the hub client passes on errors of every library below it
             raise InputError(
                 f"{file.name} could not be downloaded from {file.repository} ({type(error).__name__}). Check the "
                 "connection and run `xdyna weights pull` again; finished files are kept."

@@ -70,7 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             process.wait()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def url(server: Server) -> str:
     return server.url
 

@@ -51,7 +51,7 @@ def test_generate(client: Client) -> None:
     [
         ({"consent": False}, "right to use"),
         ({"height": 225}, "height must be a multiple of 8, got 225"),
-        ({"context_frames": 4, "context_overlap": 4}, "context_overlap must be smaller"),
+        ({"context_frames": 4, "context_overlap": 4}, "context_overlap must be"),
         ({"clip": handle_file(EXAMPLES / "sea_photo.png")}, "not a video file"),
     ],
 )

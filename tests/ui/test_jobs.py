@@ -1,5 +1,6 @@
 """Progress, Stop and the lock, on a backend that is slow on purpose."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ import pytest
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from playwright.sync_api import Page, expect
 from ui.conftest import free_port
-from ui.visitor import choose_example, expect_ready, expect_text, make_fast, set_number, source
+from ui.visitor import choose_example, expect_ready, expect_text, make_fast, remember, remembered, set_number, source
 
 import xdyna.backends.xdyna
 from xdyna.config import AnimationSettings
@@ -28,9 +29,10 @@ class SlowBackend:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.running, self.most_at_once, self.stopped_early = 0, 0, 0
+        self.runs, self.running, self.most_at_once, self.stopped_early = 0, 0, 0, 0
 
     def run(self, conditions: Conditions, settings: AnimationSettings) -> Iterator[Progress | Animation]:
+        self.runs += 1
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)
         finished = False
@@ -84,13 +86,17 @@ def start(page: Page, steps: int) -> None:
 
 def test_progress_counts_and_tells_the_time_left(backend: SlowBackend, slow_url: str, visit: Visit) -> None:
     page = visit(slow_url)
+    remember(page, "#run-status")
     start(page, steps=20)
-    status = page.locator("#run-status [role=status]")
-    expect(status).to_contain_text("step 5 of 20 · 25 % · about 2 s left")
+    expect(page.locator("#stop")).to_be_visible()
     expect(page.locator("#generate")).to_be_hidden()
     expect(page.locator("#analyse")).to_be_disabled()
     expect_text(page, "#run-status", "Done: 4 frames")
     expect_ready(page)
+    shown = re.findall(r"Denoising\s+step (\d+) of 20 · (\d+) % · about (\d) s left", remembered(page))
+    assert len(shown) > 5
+    assert all(int(percent) == 5 * int(step) for step, percent, _ in shown)
+    assert {left for *_, left in shown} >= {"1", "2"}
 
 
 def test_stop_ends_the_work_within_a_step_and_keeps_the_result(
@@ -107,6 +113,7 @@ def test_stop_ends_the_work_within_a_step_and_keeps_the_result(
     assert not backend.lock.locked()
     expect_ready(page)
     assert source(page, "#result") == before
+    expect_text(page, "#run-status", "Stopped")  # still: a stopped job is not a failed one
 
     set_number(page, "num_inference_steps", 2)
     page.locator("#generate").click()
@@ -125,14 +132,19 @@ def test_a_closed_page_ends_its_work(backend: SlowBackend, slow_url: str, visit:
 
 def test_two_visitors_take_turns_and_see_only_their_own(backend: SlowBackend, slow_url: str, visit: Visit) -> None:
     first, second = visit(slow_url), visit(slow_url)
-    start(first, steps=15)
-    expect_text(first, "#run-status", r"step \d+ of 15")
-    start(second, steps=3)
-    expect_text(second, "#run-status", "Waiting for a free place|queue")
-    expect_text(first, "#run-status", "Done: 4 frames")
-    expect_text(second, "#run-status", "Done: 4 frames")
-    expect_text(first, "#caption", "15 steps")
+    for page, steps in ((first, 40), (second, 3)):
+        choose_example(page)
+        make_fast(page, steps=steps)
+    for page in (first, second):
+        remember(page, "#run-status")
+        page.locator("#generate").click()
+    for page in (first, second):
+        expect_text(page, "#run-status", "Done: 4 frames")
+    assert "of 40" in remembered(first) and "of 3 " not in remembered(first)
+    assert "of 3 " in remembered(second) and "of 40" not in remembered(second)
+    expect_text(first, "#caption", " 40 steps")
     expect_text(second, "#caption", " 3 steps")
+    assert backend.runs == 2
     assert backend.most_at_once == 1
 
 

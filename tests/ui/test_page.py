@@ -1,7 +1,7 @@
 """The page in a real browser, with the real model."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from ui.visitor import (
     EXAMPLES,
     choose_example,
@@ -103,6 +103,16 @@ def test_generate_analyses_first_where_needed(url: str, visit: Visit) -> None:
 
 
 @pytest.fixture(scope="module")
+def stage(browser: Browser, url: str) -> Iterator[Page]:
+    """One visitor who makes every mistake in a row."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    make_fast(page)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
 def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bad")
     gray = np.full((6, 160, 120, 3), 128, np.uint8)
@@ -128,23 +138,25 @@ def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("clip", "gray.mp4", "No person found in the clip", id="clip without a person"),
     ],
 )
-def test_a_bad_file_is_explained_and_a_good_one_then_works(
-    url: str, visit: Visit, bad_files: Path, slot: str, name: str, message: str
-) -> None:
-    page = visit(url)
-    choose_example(page)
-    make_fast(page)
-    upload(page, slot, bad_files / name)
+def test_a_bad_file_is_explained(stage: Page, bad_files: Path, slot: str, name: str, message: str) -> None:
+    choose_example(stage)
+    upload(stage, slot, bad_files / name)
     if "gray" not in name:
-        expect_text(page, f"#{slot}-note", message)  # before any button is pressed
-    for button, place in (("#analyse", "#check-status"), ("#generate", "#run-status")):
-        page.locator(button).click()
-        expect(page.locator(f"{place} [role=alert]")).to_contain_text(message)
-        expect_ready(page)
-    expect(page.locator("#result video")).to_be_visible()  # what was there before is kept
-    choose_example(page)
-    page.locator("#analyse").click()
-    expect_text(page, "#checks", "4 frames")
+        expect_text(stage, f"#{slot}-note", message)  # before any button is pressed
+    stage.locator("#analyse").click()
+    expect(stage.locator("#check-status [role=alert]")).to_contain_text(message)
+    expect_ready(stage)
+
+
+def test_after_bad_files_a_good_pair_works(stage: Page, bad_files: Path) -> None:
+    choose_example(stage)
+    upload(stage, "photo", bad_files / "cut.png")
+    stage.locator("#generate").click()
+    expect(stage.locator("#run-status [role=alert]")).to_contain_text("damaged or incomplete")
+    expect(stage.locator("#result video")).to_be_visible()  # what was there before is kept
+    choose_example(stage)
+    stage.locator("#generate").click()
+    expect_text(stage, "#run-status", "Done: 4 frames")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +164,8 @@ def test_a_bad_file_is_explained_and_a_good_one_then_works(
 )
 def test_what_is_missing_is_asked_for(url: str, visit: Visit, lacking: str, message: str) -> None:
     page = visit(url)
+    expect(page.locator("#overlay")).to_be_hidden()  # nothing empty is shown
+    expect(page.locator("#result")).to_be_hidden()
     choose_example(page)
     if lacking == "consent":
         page.locator("#consent input").uncheck()

@@ -55,7 +55,7 @@ BACKENDS: dict[str, BackendSpec] = {
             "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU; "
             "real photos need the official weights: run `xdyna weights pull` on a machine with a GPU."
         ),
-        defaults=replace(OFFICIAL, height=224, width=128, num_inference_steps=10, guidance_scale=1.0),
+        defaults=replace(OFFICIAL, height=224, width=128, num_inference_steps=3, guidance_scale=1.0),
         needs_gpu=False,
     ),
 }

@@ -15,6 +15,8 @@ from xdyna.preprocess.controls import draw_controls
 from xdyna.schema import Animation, Conditions, Progress, Video
 from xdyna.weights import locate, revision
 
+_LOADING = Lock()  # diffusers cannot load twice at the same time
+
 PHASES = {"denoise": "Denoising", "decode": "Decoding"}
 
 
@@ -77,9 +79,8 @@ class XDynaBackend:
             )
 
 
-@lru_cache(maxsize=1)
 def load(name: str) -> XDynaBackend:
-    """Loads a model on first use and keeps it. One model stays loaded at a time.
+    """Loads a model on first use and keeps it. One model stays loaded at a time; any thread may ask.
 
     Args:
         name: a key of `BACKENDS`.
@@ -87,6 +88,12 @@ def load(name: str) -> XDynaBackend:
     Raises:
         InputError: its weights are not on this machine; the message gives the command that fetches them.
     """
+    with _LOADING:
+        return _load(name)
+
+
+@lru_cache(maxsize=1)
+def _load(name: str) -> XDynaBackend:
     folder = locate(name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     # The mini model is stored in half precision and runs in single on a CPU, which computes no faster in half.

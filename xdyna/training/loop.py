@@ -56,13 +56,16 @@ def train(folder: Path, stages: tuple[Stage, ...], save_every_s: float = 300.0, 
     pipeline = build_pipeline(PatchAutoencoder.from_pretrained(folder / "vae"))
     initialise(pipeline)
     modules = nn.ModuleDict({name: getattr(pipeline, name) for name in COMPONENTS})
-    average = EMAModel(modules.parameters(), decay=EMA_DECAY, use_ema_warmup=True, power=0.75)
+    average = _fresh_average(modules)
     state, optimizer_state = TrainingState(), None
     if (folder / "checkpoint.pt").exists():
         state, optimizer_state = _resume(folder, modules, average)
     while state.stage < len(stages):
         _run_stage(folder, pipeline, modules, average, stages[state.stage], state, optimizer_state, save_every_s, seed)
         state.stage, state.step, optimizer_state = state.stage + 1, 0, None
+        # What a stage trains for the first time must not be averaged with what it was before.
+        average.copy_to(modules.parameters())
+        average = _fresh_average(modules)
         _save(folder, pipeline, modules, average, None, state)
     return pipeline
 
@@ -89,6 +92,10 @@ def initialise(pipeline: XDynaPipeline) -> None:
         if isinstance(module, ReferenceMotionModule):
             nn.init.zeros_(module.proj_out.weight)
             nn.init.zeros_(module.proj_out.bias)
+
+
+def _fresh_average(modules: nn.ModuleDict) -> EMAModel:
+    return EMAModel(modules.parameters(), decay=EMA_DECAY, use_ema_warmup=True, power=0.75)
 
 
 def _run_stage(

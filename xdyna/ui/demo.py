@@ -13,7 +13,6 @@ from xdyna.config import AnimationSettings
 from xdyna.ui import fragments
 from xdyna.ui.examples import FOLDER as EXAMPLES_FOLDER
 from xdyna.ui.examples import Example, load_examples
-from xdyna.ui.gpu import load_model
 from xdyna.ui.photo_input import photo_input
 from xdyna.ui.settings_form import CLIP, FIELDS, MAIN, OTHER, add_input
 from xdyna.ui.theme import STYLE, THEME
@@ -108,9 +107,10 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
 def _warm_up(model: str) -> None:
     """Imports what the jobs need and loads the model: longer than a visitor should wait for the page."""
     import xdyna.preprocess.prepare  # noqa: F401
+    from xdyna.backends.xdyna import load
 
     if is_ready(model):
-        load_model(model)
+        load(model)
         logger.info("%s is loaded", model)
 
 
@@ -173,9 +173,10 @@ def _add_analyse() -> dict[str, Component]:
 
 
 def _add_check() -> dict[str, Any]:
+    # The style hides what is still empty: Gradio can lose values for parts that become visible with them.
     intro = "Analyse takes seconds: the pose, how it lies on your photo, and the face appear here before you generate."
     parts: dict[str, Any] = {"check_status": gr.HTML(fragments.empty(intro), padding=False, elem_id="check-status")}
-    with gr.Column(visible="hidden") as panel:  # stays mounted: values for an unmounted part can get lost
+    with gr.Column(elem_classes="found"):
         parts["checks"] = gr.HTML(padding=False, elem_id="checks")
         with gr.Row():
             parts["overlay"] = gr.Image(
@@ -211,7 +212,7 @@ def _add_check() -> dict[str, Any]:
             buttons=["fullscreen"],
             elem_id="faces",
         )
-    return parts | {"check_panel": panel}
+    return parts
 
 
 def _add_settings(defaults: AnimationSettings) -> dict[str, Component]:
@@ -231,7 +232,7 @@ def _add_generate() -> dict[str, Component]:
 def _add_result() -> dict[str, Any]:
     intro = "Your video appears here. If you have not analysed yet, Generate does that first."
     parts: dict[str, Any] = {"run_status": gr.HTML(fragments.empty(intro), padding=False, elem_id="run-status")}
-    with gr.Column(visible="hidden") as panel:  # stays mounted: values for an unmounted part can get lost
+    with gr.Column(elem_classes="made"):
         parts["result"] = gr.Video(
             label="Result",
             height=480,
@@ -245,4 +246,4 @@ def _add_result() -> dict[str, Any]:
         with gr.Row():
             parts["download_video"] = gr.DownloadButton("Download video", min_width=140, elem_id="download-video")
             parts["download_recipe"] = gr.DownloadButton("Download recipe", min_width=140, elem_id="download-recipe")
-    return parts | {"result_panel": panel}
+    return parts

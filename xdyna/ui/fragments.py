@@ -37,7 +37,7 @@ def error(text: str) -> str:
 
 def empty(text: str) -> str:
     """What will appear here."""
-    return f'<div class="empty">{escape(text)}</div>'
+    return f'<div class="placeholder">{escape(text)}</div>'
 
 
 def caption(text: str) -> str:

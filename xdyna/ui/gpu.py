@@ -2,7 +2,6 @@
 
 import logging
 import math
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -35,21 +34,6 @@ def seconds_needed(conditions: Conditions, settings: AnimationSettings, *_: obje
     return min(MAX_SECONDS, math.ceil(SECONDS_TO_START + work))
 
 
-_loading = threading.Lock()
-
-
-def load_model(model: str) -> None:
-    """Loads a model unless it is loaded. The libraries cannot load two at once, and the warm-up is a thread.
-
-    Raises:
-        InputError: its weights are not on this machine.
-    """
-    from xdyna.backends.xdyna import load
-
-    with _loading:
-        load(model)
-
-
 @GPU(duration=seconds_needed)
 def run_on_gpu(conditions: Conditions, settings: AnimationSettings, model: str) -> Iterator[Progress | Animation]:
     """Animates; everything that goes in and out can be pickled.
@@ -61,7 +45,6 @@ def run_on_gpu(conditions: Conditions, settings: AnimationSettings, model: str) 
         gr.Error: with the whole meaning in its message, the only thing that survives the way out of the GPU process.
     """
     try:
-        load_model(model)
         with closing(animate(conditions, settings, model)) as events:  # type: ignore[type-var]
             yield from events
     except InputError as error:

@@ -24,13 +24,14 @@ from xdyna.video import probe
 Updates = tuple[Any, ...]
 
 PARTS = (
-    *("check_status", "check_panel", "checks", "overlay", "frame", "pose_clip", "faces", "analysis"),
-    *("run_status", "result_panel", "result", "caption", "download_video", "download_recipe"),
+    *("check_status", "checks", "overlay", "frame", "pose_clip", "faces", "analysis"),
+    *("run_status", "result", "caption", "download_video", "download_recipe"),
     *("analyse_button", "analyse_stop_button", "generate_button", "stop_button"),
 )
 """Names of what `analyse`, `generate` and their companions may change, in the order of their outputs."""
 
 STATUS = {"analyse": "check_status", "generate": "run_status"}
+WAITING = fragments.message("Waiting for a free place…")
 ANALYSIS_INPUTS = ("height", "width", "num_frames", "fps", "start_s")
 
 
@@ -68,7 +69,7 @@ def buttons(running: str | None) -> dict[str, Any]:
 
 def waiting(job: str) -> Updates:
     """The click itself, before the queue has a free place."""
-    return update(**{STATUS[job]: fragments.message("Waiting for a free place…")}, **buttons(running=job))
+    return update(**{STATUS[job]: WAITING}, **buttons(running=job))
 
 
 def stopped(job: str) -> Updates:
@@ -77,8 +78,10 @@ def stopped(job: str) -> Updates:
     return update(**{STATUS[job]: note}, **buttons(running=None))
 
 
-def refused(job: str) -> Updates:
-    """A job that Gradio did not start."""
+def refused(job: str, status: str) -> Updates:
+    """A job that Gradio did not start, which is one that still waits: stopped jobs come here too."""
+    if status != WAITING:
+        return update()
     note = "A setting is outside its range, or the queue is full. Your files and settings are kept: try again."
     return update(**{STATUS[job]: fragments.error(note)}, **buttons(running=None))
 
@@ -133,7 +136,6 @@ def _analysed(
     with job_folder() as folder:
         overlay, pose_clip, faces = preview_files(folder, conditions)
         yield update(
-            check_panel=gr.update(visible=True),
             checks=fragments.checklist(conditions),
             overlay=overlay,
             frame=gr.update(maximum=conditions.num_frames, value=1),
@@ -151,7 +153,6 @@ def _finished(animation: Animation, settings: AnimationSettings) -> Iterator[Upd
         title, num_frames = BACKENDS[animation.model].title, len(animation.video)
         yield update(
             run_status=fragments.message(f"Done: {num_frames} frames in {animation.seconds:.0f} s."),
-            result_panel=gr.update(visible=True),
             result=video,
             caption=fragments.caption(f"{title}, seed {settings.seed}, {settings.num_inference_steps} steps."),
             download_video=gr.update(value=video, visible=True),
@@ -201,7 +202,6 @@ def use_example(example: Example) -> Updates:
         str(example.clip),
         *update(
             run_status="",
-            result_panel=gr.update(visible=True),
             result=str(example.result),
             caption=fragments.caption(note),
             download_video=gr.update(value=str(example.result), visible=True),

@@ -34,11 +34,22 @@ TITLES = {
 MAX_SLIDER_POSITIONS = 1000
 
 
+def title(name: str) -> str:
+    """What the form calls a field."""
+    return TITLES.get(name, name.replace("_", " ").capitalize())
+
+
 def add_input(name: str, defaults: AnimationSettings) -> Component:
     """The input for one field: a slider where its range fits on one, else a number, a choice, a tick or a text."""
     item, value = FIELDS[name], getattr(defaults, name)
-    limits, title = item.metadata, TITLES.get(name, name.replace("_", " ").capitalize())
-    common = {"value": value, "label": title, "info": limits["help"], "elem_id": f"setting-{name}"}
+    limits = item.metadata
+    common = {
+        "value": value,
+        "label": title(name),
+        "info": limits["help"],
+        "elem_id": f"setting-{name}",
+        "min_width": 200,
+    }
     if isinstance(item.default, bool):
         return gr.Checkbox(**common)
     if limits["choices"]:
@@ -47,7 +58,7 @@ def add_input(name: str, defaults: AnimationSettings) -> Component:
         return gr.Textbox(lines=1, max_length=500, **common)
     bounds = {"minimum": limits["low"], "maximum": limits["high"], "step": limits["step"]}
     if (limits["high"] - limits["low"]) / limits["step"] > MAX_SLIDER_POSITIONS:
-        return gr.Number(precision=0 if isinstance(item.default, int) else 3, min_width=120, **bounds, **common)
+        return gr.Number(precision=0 if isinstance(item.default, int) else 3, **bounds, **common)
     return gr.Slider(**bounds, **common)
 
 
@@ -63,7 +74,7 @@ def read_settings(values: dict[str, Any]) -> AnimationSettings:
     typed = {}
     for name, value in values.items():
         if value is None:
-            raise InputError(f"{TITLES.get(name, name)} is empty. Give a number.")
+            raise InputError(f"{title(name)} is empty. Give a number.")
         kind: Any = type(FIELDS[name].default)
         typed[name] = kind(value)
     try:

@@ -69,7 +69,8 @@ def _wire_jobs(page: Page, model: str) -> None:
         (parts["stop_button"], generating, "generate"),
     ):
         button.click(partial(handlers.stopped, kind), outputs=outputs, cancels=[event], **IMMEDIATE)
-        event.failure(partial(handlers.refused, kind), outputs=outputs, **IMMEDIATE)
+        status = parts[handlers.STATUS[kind]]
+        event.failure(partial(handlers.refused, kind), inputs=status, outputs=outputs, **IMMEDIATE)
 
 
 def _wire_notes(page: Page) -> None:
