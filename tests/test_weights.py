@@ -50,3 +50,23 @@ def test_the_shipped_model_is_small_and_says_nothing_of_where_it_was_made() -> N
     files = [path for path in weights.BUNDLED_MINI.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 60e6
     assert not any("_name_or_path" in path.read_text() for path in files if path.suffix == ".json")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("unet.ckpt", ["unet/unet.ckpt"], id="a file is found in whatever folder it lies"),
+        pytest.param("vae/*", ["vae/config.json", "vae/model.safetensors"], id="of a folder one format"),
+        pytest.param("absent.bin", [], id="a file that is gone"),
+    ],
+)
+def test_only_what_is_needed_is_downloaded(name: str, expected: list[str]) -> None:
+    listed = [
+        "unet/unet.ckpt",
+        "vae/config.json",
+        "vae/model.bin",
+        "vae/model.safetensors",
+        "vae/model.fp16.safetensors",
+        "other/config.json",
+    ]
+    assert weights.wanted_files(listed, name) == expected

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -123,17 +124,25 @@ def pull() -> Path:
     return convert(Sources(**_download(OFFICIAL_FILES)), cache_folder() / "xdyna")
 
 
+def wanted_files(listed: list[str], name: str) -> list[str]:
+    """The files of a repository that a `HubFile.name` means.
+
+    Of a folder only configuration and safetensors: repositories hold the same weights in several formats.
+    """
+    if "*" not in name:
+        return [path for path in listed if path.rsplit("/", 1)[-1] == name]
+    kept = (".json", ".txt", ".safetensors")
+    return [path for path in listed if fnmatch(path, name) and path.endswith(kept) and ".fp16." not in path]
+
+
 def _download(files: tuple[HubFile, ...]) -> dict[str, Path]:
     """Paths by source; a folder's source is the folder that holds it in the repository."""
-    from fnmatch import fnmatch
-
     from huggingface_hub import hf_hub_download, list_repo_files
 
     paths: dict[str, Path] = {}
     for file in files:
         try:
-            listed = list_repo_files(file.repository)
-            wanted = [n for n in listed if fnmatch(n, file.name) or n.rsplit("/", 1)[-1] == file.name]
+            wanted = wanted_files(list_repo_files(file.repository), file.name)
             if not wanted:
                 raise InputError(f"{file.repository} no longer holds {file.name}; its authors may have moved it.")
             local = [Path(hf_hub_download(file.repository, name)) for name in wanted]
