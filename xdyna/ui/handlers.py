@@ -1,5 +1,6 @@
 """What happens on the page when a visitor does something. Knows the page's parts by their names only."""
 
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ PARTS = (
     *("analyse_button", "analyse_stop_button", "generate_button", "stop_button"),
 )
 """Names of what `analyse`, `generate` and their companions may change, in the order of their outputs."""
+
+STOPPED = "Stopped. What was here before is kept."
+SETTLE_S = 0.6
 
 STATUS = {"analyse": "check_status", "generate": "run_status"}
 WAITING = fragments.message("Waiting for a free place…")
@@ -74,8 +78,13 @@ def waiting(job: str) -> Updates:
 
 def stopped(job: str) -> Updates:
     """A Stop button, while its job is being cancelled."""
-    note = fragments.message("Stopped. What was here before is kept.")
-    return update(**{STATUS[job]: note}, **buttons(running=None))
+    return update(**{STATUS[job]: fragments.message(STOPPED)}, **buttons(running=None))
+
+
+def settled() -> str:
+    """The status once more, a moment after a Stop: a step that was already on its way may have overwritten it."""
+    time.sleep(SETTLE_S)
+    return fragments.message(STOPPED)
 
 
 def refused(job: str, status: str) -> Updates:

@@ -68,7 +68,8 @@ def _wire_jobs(page: Page, model: str) -> None:
         (parts["analyse_stop_button"], analysing, "analyse"),
         (parts["stop_button"], generating, "generate"),
     ):
-        button.click(partial(handlers.stopped, kind), outputs=outputs, cancels=[event], **IMMEDIATE)
+        stop = button.click(partial(handlers.stopped, kind), outputs=outputs, cancels=[event], **IMMEDIATE)
+        stop.then(handlers.settled, outputs=parts[handlers.STATUS[kind]], **IMMEDIATE)
         status = parts[handlers.STATUS[kind]]
         event.failure(partial(handlers.refused, kind), inputs=status, outputs=outputs, **IMMEDIATE)
 
