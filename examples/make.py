@@ -51,7 +51,7 @@ def main() -> None:
         settings = BACKENDS["xdyna-mini"].defaults
         *_, conditions = prepare(FOLDER / photo, FOLDER / clip, settings)
         *_, animation = animate(conditions, settings, "xdyna-mini")
-        save_animation(FOLDER / result, animation, settings)
+        save_animation(FOLDER / result, animation, settings, conditions.sound)
         rows.append(showcase_row(still.frames[0], conditions.driving_frames, animation.video.frames))
         entries.append(
             {"name": name, "title": title, "photo": photo, "clip": clip, "result": result, "credit": CREDIT}

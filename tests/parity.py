@@ -2,7 +2,8 @@
 
     python tests/parity.py DIR
 
-runs every kind of fixture found in DIR and prints a table. Module shapes come from DIR's own `tiny_configs.json`.
+runs every kind of fixture found in DIR and prints a table. Module shapes come from DIR's own `tiny_configs.json`,
+those of DynamiCtrl from each of its fixtures.
 Exit code 1 if anything present fails, 2 if nothing was found.
 """
 
@@ -10,6 +11,7 @@ import xdyna.models  # noqa: F401  (its torchvision guard must run before diffus
 
 # isort: split
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, ControlNetModel
+from diffusers import AutoencoderKL, AutoencoderKLCogVideoX, CogVideoXDPMScheduler, ControlNetModel
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 from diffusers.models.resnet import ResnetBlock2D
@@ -30,22 +32,33 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from xdyna.models import Resampler, XDynaUNet
+from xdyna.models import DynamiCtrlTransformer, Resampler, XDynaUNet
 from xdyna.models.checkpoint import load_official, official_motion_names
 from xdyna.models.dynamics_adapter import add_dynamics_adapter, add_image_tokens
 from xdyna.models.motion_module import ClipGroupNorm, ReferenceMotionModule, copy_norm
 from xdyna.photo import crop_to_aspect
-from xdyna.pipelines import XDynaOutput, XDynaPipeline
+from xdyna.pipelines import DynamiCtrlOutput, DynamiCtrlPipeline, XDynaOutput, XDynaPipeline
 from xdyna.pipelines.context import context_windows
+from xdyna.pipelines.controls import Control
+from xdyna.pipelines.denoiser import Denoiser
 from xdyna.pipelines.latents import blurred, downgraded, normalise_clip
 from xdyna.pipelines.schedulers import official_scheduler
 from xdyna.preprocess.align import driving_crop_box
+from xdyna.preprocess.draw_dynamictrl import draw_dynamictrl
 from xdyna.preprocess.face import enlarged_box, face_patches
+from xdyna.schema import Pose
 from xdyna.video import resize_frames
 
+
+class Absolute(float):
+    """A tolerance of max |got - expected| itself; a plain float is one of its ratio to std(expected)."""
+
+
 LAYER, CONTROLNET, UNET, PREDICTION, LATENTS, VIDEO = 2e-5, 1e-4, 1e-4, 1e-3, 3e-4, 1e-3
-EXACT = 0.0
-ONE_LEVEL = 1.0  # of a picture's 255
+EXACT = Absolute(0.0)
+ONE_LEVEL = Absolute(1.0)  # of a picture's 255
+DYNAMICTRL_LAYER, DYNAMICTRL_BFLOAT16, DYNAMICTRL_SAMPLING = Absolute(2e-5), Absolute(3e-2), Absolute(1e-4)
+FAR_PIXELS, MEAN_LEVELS = Absolute(0.005), Absolute(0.5)
 
 Comparison = tuple[str, Any, Any, float]
 """What is compared, what we got, what the official code gave, the tolerance."""
@@ -53,7 +66,7 @@ Comparison = tuple[str, Any, Any, float]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `error` is max |got - expected| / std(expected), or in levels for pictures."""
+    """One line of the table. `error` is max |got - expected| / std(expected), or without it (see `Absolute`)."""
 
     fixture: str
     what: str
@@ -68,13 +81,13 @@ class Row:
 def run(folder: Path) -> tuple[list[Row], list[str]]:
     """All rows of the fixtures found in a folder, and the names of those that are absent."""
     rows, absent = [], []
-    for name, check in FIXTURES.items():
-        if not (folder / name).exists():
-            absent.append(name)
-            continue
-        with torch.no_grad():
-            for what, got, expected, tolerance in check(folder):
-                rows.append(Row(name, what, _error(got, expected, tolerance), tolerance))
+    for pattern, check in FIXTURES.items():
+        names = sorted(path.name for path in folder.glob(pattern))
+        absent += [] if names else [pattern]
+        for name in names:
+            with torch.no_grad():
+                for what, got, expected, tolerance in check(folder, name):
+                    rows.append(Row(name, what, _error(got, expected, tolerance), tolerance))
     return rows, absent
 
 
@@ -102,7 +115,7 @@ def _error(got: Any, expected: Any, tolerance: float) -> float:
     if not torch.isfinite(difference).all():
         return float("inf")
     largest = difference.max().item() if difference.numel() else 0.0
-    return largest if tolerance in (EXACT, ONE_LEVEL) else largest / expected.double().std().item()
+    return largest if isinstance(tolerance, Absolute) else largest / expected.double().std().item()
 
 
 # ---- Modules at the sizes that a folder states
@@ -430,21 +443,14 @@ def check_pipeline(folder: Path, name: str) -> Iterator[Comparison]:
 
     text = torch.cat([t["uncond_text_embeds"], t["cond_text_embeds"]])
     image = torch.cat([t["uncond_image_embeds"], t["cond_image_embeds"]])
-    for k, window in enumerate(windows[0]):
-        got = pipe.predict_noise(
-            start[:, :, window],
-            t["ref_latent"],
-            pipe.scheduler.timesteps[0],
-            text,
-            image,
-            [
-                (pipe.controlnet_pose, t["cond_pose"][window], 1.0),
-                (pipe.controlnet_face, t["cond_face"][window], 1.0),
-            ],
-            adapter_strength=1.0,
-            ip_adapter_scale=1.0,
-        )
-        yield f"UNet, step 0, window {k}", got, t[f"unet_out_step0_win{k}"], UNET
+    controls = [
+        Control(pipe.controlnet_pose, [pose], 1.0, start.device, pipe.cache),
+        Control(pipe.controlnet_face, [local, face], 1.0, start.device, pipe.cache),
+    ]
+    denoiser = Denoiser(pipe.unet, pipe.scheduler.timesteps, t["ref_latent"], text, image, controls)
+    for k, (_, got) in enumerate(denoiser.predict(0, start, windows[0])):
+        expected = t[f"unet_out_step0_win{k}"][:, :, 1:]  # frame 0, the reference, carries no meaning
+        yield f"UNet, step 0, window {k}", got[:, 0], expected, UNET
 
     events = pipe.stream(
         image=t["ref_image_uint8"].numpy(),
@@ -529,10 +535,134 @@ def check_clip_resize(folder: Path, name: str) -> Iterator[Comparison]:
         yield key, resize_frames(t["input"], (height, width)), t[key], ONE_LEVEL
 
 
-def _with(
-    check: Callable[..., Iterator[Comparison]], name: str, *extra: str
-) -> Callable[[Path], Iterator[Comparison]]:
-    return lambda folder: check(folder, name, *extra)
+# ---- DynamiCtrl
+
+
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def check_dynamictrl(folder: Path, name: str) -> Iterator[Comparison]:
+    t, meta = load_file(folder / name), _metadata(folder / name)
+    model = DynamiCtrlTransformer(**json.loads(meta["config"])).eval()
+    model.load_state_dict(_named(t, "sd."))
+
+    num_frames, height, width = (t["in.hidden_states"].shape[k] for k in (1, 3, 4))
+    for key, table in zip(("rope_cos", "rope_sin"), model.rotary_embedding(num_frames, height, width), strict=True):
+        yield key, table, t[f"in.{key}"], DYNAMICTRL_LAYER
+
+    seen: dict[str, Any] = {}
+    places = {"temb": model.time_embedding, "ofs_emb": model.ofs_embedding, "patch": model.patch_embed}
+    places |= {f"block{i}": block for i, block in enumerate(model.transformer_blocks)}
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, out, key=key: seen.__setitem__(key, out))
+        for key, module in places.items()
+    ]
+    inputs = [_named(t, "in.")[key] for key in ("hidden_states", "encoder_hidden_states", "timestep")]
+    pose = t["in.control_hidden_states"]
+    output = model(*inputs, pose, ofs=t["in.ofs"], image_rotary_emb=(t["in.rope_cos"], t["in.rope_sin"])).sample
+    for hook in hooks:
+        hook.remove()
+
+    num_text, num_video = inputs[1].shape[1], len(t["in.rope_cos"])
+    embedded = seen.pop("patch").split([num_text, num_video, num_video], dim=1)
+    seen |= {f"patch_{kind}": part for kind, part in zip(("text", "video", "control"), embedded, strict=True)}
+    for i in range(len(model.transformer_blocks)):
+        tokens, text = seen.pop(f"block{i}")
+        video, control = tokens.split(num_video, dim=1)
+        seen |= {f"block{i}.video": video, f"block{i}.text": text, f"block{i}.control": control}
+    for key in _named(t, "mid."):
+        yield key, seen[key], t[f"mid.{key}"], DYNAMICTRL_LAYER
+    yield "output", output, t["out.sample"], DYNAMICTRL_LAYER
+
+    model.bfloat16()
+    half = model(*(x.bfloat16() if x.is_floating_point() else x for x in inputs), pose.bfloat16()).sample.float()
+    distance = (half - t["out.sample"]).norm() / t["out.sample"].norm()
+    yield "output in bfloat16, relative distance", distance, 0.0, DYNAMICTRL_BFLOAT16
+
+
+def check_dynamictrl_pipeline(folder: Path, name: str) -> Iterator[Comparison]:
+    t, meta = load_file(folder / name), _metadata(folder / name)
+    transformer = DynamiCtrlTransformer(**json.loads(meta["transformer_config"])).eval()
+    transformer.load_state_dict(_named(t, "sd_transformer."))
+    vae_config = json.loads(meta["vae_config"])
+    levels = len(vae_config["block_out_channels"])
+    vae = AutoencoderKLCogVideoX(
+        **vae_config,
+        down_block_types=("CogVideoXDownBlock3D",) * levels,
+        up_block_types=("CogVideoXUpBlock3D",) * levels,
+    ).eval()
+    vae.load_state_dict(_named(t, "sd_vae."))
+    scheduler = CogVideoXDPMScheduler(**json.loads(meta["scheduler_config"]))
+    pipe = DynamiCtrlPipeline(vae=vae, transformer=transformer, scheduler=scheduler)
+
+    call = json.loads(meta["call"])
+    generator = torch.Generator().manual_seed(int(re.findall(r"manual_seed\((\d+)\)", call["generator"])[0]))
+    padded = t["mid.image_latents_padded"]
+    image_latents = pipe.encode_image(2 * t["in.image"] - 1, padded.shape[1], generator)
+    yield "reference latents", image_latents, padded, DYNAMICTRL_SAMPLING
+    pose_latents = t["mid.control_latents"]
+    if "in.control_video" in t:  # the copy among our tests is without its large clips
+        yield "pose latents", pipe.encode_pose(t["in.control_video"], generator), pose_latents, DYNAMICTRL_SAMPLING
+    else:
+        torch.randn(t["in.draw_control_posterior"].shape, generator=generator)  # what encoding would have drawn
+    rope = transformer.rotary_embedding(*(padded.shape[k] for k in (1, 3, 4)))
+    for key, table in zip(("rope_cos", "rope_sin"), rope, strict=True):
+        yield key, table, t[f"mid.{key}"], DYNAMICTRL_SAMPLING
+
+    events = pipe.stream(
+        image=np.zeros((1, 1, 3), np.uint8),  # it and the pose are given as latents
+        pose_frames=np.zeros((call["num_frames"], call["height"], call["width"], 3), np.uint8),
+        num_inference_steps=call["num_inference_steps"],
+        guidance_scale=call["guidance_scale"],
+        generator=generator,
+        prompt_embeds=t["in.prompt_embeds"],
+        negative_prompt_embeds=t["in.negative_prompt_embeds"],
+        image_latents=image_latents,
+        pose_latents=pose_latents,
+    )
+    last = None
+    for event in events:
+        if isinstance(event, DynamiCtrlOutput):
+            yield "timesteps", scheduler.timesteps, t["mid.timesteps"], EXACT
+            yield "latents", last, t["out.latents"], DYNAMICTRL_SAMPLING
+            if "out.video" in t:
+                expected = t["out.video"]
+                yield "video", pipe.decode_latents(last), expected, DYNAMICTRL_SAMPLING
+                ours = torch.from_numpy(event.frames).permute(3, 0, 1, 2)[None]
+                yield "video without its lag", ours, (expected / 2 + 0.5).clamp(0, 1)[:, :, 3:], DYNAMICTRL_SAMPLING
+        elif event.ends_denoising_step:
+            k, last = event.step - 1, event.latents
+            for kind, got in zip(("uncond", "text"), event.noise_prediction.split(1), strict=True):
+                yield f"{kind} prediction, step {k}", got, t[f"mid.noise_pred_{kind}{k}"], DYNAMICTRL_SAMPLING
+            yield f"latents, step {k}", last, t[f"mid.latents_step{k}"], DYNAMICTRL_SAMPLING
+
+
+def check_any_dynamictrl(folder: Path, name: str) -> Iterator[Comparison]:
+    whole = "transformer_config" in _metadata(folder / name)
+    yield from (check_dynamictrl_pipeline if whole else check_dynamictrl)(folder, name)
+
+
+def check_pose_drawing(folder: Path, name: str) -> Iterator[Comparison]:
+    path = folder / name
+    t = dict(np.load(path)) if path.suffix == ".npz" else {key: v.numpy() for key, v in load_file(path).items()}
+    expected = t["out.dynamictrl_rgb"]
+    size = expected.shape[:2]
+    scale = np.array(size[::-1])
+    pose = Pose(  # ours has the right hand first
+        body=t["in.body18_xy_norm"][None] * scale,
+        body_scores=t["in.body18_conf"][None],
+        hands=t["in.hands_xy_norm"][None, ::-1] * scale,
+        hand_scores=t["in.hands_conf"][None, ::-1],
+    )
+    drawn = draw_dynamictrl(pose, t["in.faces_xy_norm"] * scale, size, t["in.faces_conf"])[0]
+    distance = np.abs(drawn.astype(int) - expected)
+    yield "share of pixels off by over 8 levels", (distance > 8).any(axis=-1).mean(), 0.0, FAR_PIXELS
+    yield "mean distance in levels", distance.mean(), 0.0, MEAN_LEVELS
+
+
+def _with(check: Callable[..., Iterator[Comparison]], *extra: str) -> Callable[[Path, str], Iterator[Comparison]]:
+    return lambda folder, name: check(folder, name, *extra)
 
 
 _CHECKS: dict[str, tuple[Any, ...]] = {
@@ -558,8 +688,11 @@ _CHECKS: dict[str, tuple[Any, ...]] = {
     "k_sface_landscape.npz": (check_face_patches,),
     "k_boxes.json": (check_boxes,),
     "k_control_clip_resize.npz": (check_clip_resize,),
+    "dynamictrl_*.safetensors": (check_any_dynamictrl,),
+    "pose_drawing_golden*": (check_pose_drawing,),
 }
-FIXTURES = {name: _with(check, name, *extra) for name, (check, *extra) in _CHECKS.items()}
+FIXTURES = {pattern: _with(check, *extra) for pattern, (check, *extra) in _CHECKS.items()}
+"""By file name or pattern."""
 
 
 if __name__ == "__main__":

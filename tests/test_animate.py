@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from xdyna.animate import animate, prepare
-from xdyna.backends import BACKENDS
-from xdyna.backends.xdyna import load
+from xdyna.backends import BACKENDS, load
 from xdyna.config import AnimationSettings
 from xdyna.schema import Animation, Conditions, InputError, Progress
 

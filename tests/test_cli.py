@@ -1,6 +1,8 @@
 """The command line: what it writes, what it says, how it exits."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from xdyna.cli import main
+from xdyna.compare.grid import read_comparison
 from xdyna.recipe import read_recipe
 from xdyna.video import probe
 
@@ -35,7 +38,21 @@ def test_animate_writes_a_playable_video_and_its_recipe(tmp_path: Path, capsys: 
 def test_prepare_writes_what_the_model_will_see(tmp_path: Path) -> None:
     assert main(["prepare", PHOTO, CLIP, "-o", str(tmp_path / "seen"), "--frames", "3"]) == 0
     written = {path.name for path in (tmp_path / "seen").iterdir()}
-    assert written == {"overlay.png", "pose.mp4", "face.png", "report.json"}
+    seen = {f"sees-{name}.mp4" for name in ("pose", "face-local", "face-global")}
+    assert written == {"overlay.png", "pose.mp4", "face.png", "report.json", "motion.xdyna-motion"} | seen
+    report = json.loads((tmp_path / "seen" / "report.json").read_text())
+    assert report["num_frames"] == 3
+    assert report["people"]["photo_person"] == report["people"]["clip_person"] == 1
+    assert report["found"]["body"] == 1.0
+    assert {"alignment", "best_start_s", "frames_without_face", "checks", "seconds"} <= set(report)
+
+
+def test_a_motion_file_stands_for_the_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", PHOTO, CLIP, "-o", str(tmp_path / "seen"), "--frames", "3"]) == 0
+    motion = str(tmp_path / "seen" / "motion.xdyna-motion")
+    assert main(["animate", PHOTO, motion, "-o", str(tmp_path / "out.mp4"), *FAST]) == 0
+    assert read_recipe(tmp_path / "out.mp4").num_frames == 3
+    assert "no pictures of the driver" in capsys.readouterr().err
 
 
 def test_prepare_does_not_write_among_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +154,13 @@ def test_ctrl_c_stops_without_a_traceback_and_leaves_nothing(tmp_path: Path) -> 
         "--steps",
         "100",
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs inherit that it is ignored
+    )
     assert process.stderr is not None
     said = ""
     while "Denoising" not in said:
@@ -151,3 +174,59 @@ def test_ctrl_c_stops_without_a_traceback_and_leaves_nothing(tmp_path: Path) -> 
     assert time.monotonic() - started < 30
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_compare_writes_every_variant_and_the_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "out"
+    variants = ["--variant", "Soft: adapter_strength=0.5", "--variant", "Strong: adapter_strength=1.2"]
+    assert main(["compare", PHOTO, CLIP, *variants, "-o", str(folder), *FAST]) == 0
+    shown = capsys.readouterr()
+    assert re.search(r"Soft: background motion \d+ of 100\nStrong: background motion \d+ of 100", shown.out)
+    assert "Strong (2 of 2): Denoising" in shown.err
+    made = read_comparison(folder / "comparison.mp4")
+    assert [recipe.settings["adapter_strength"] for recipe in made.values()] == [0.5, 1.2]
+    assert [read_recipe(folder / f"{k}.mp4") for k in (1, 2)] == list(made.values())
+
+    pair = [str(folder / "1.mp4"), str(folder / "2.mp4")]
+    assert main(["compare", *pair, "--axis", "videos", "-o", str(tmp_path / "again")]) == 0
+    assert list(read_comparison(tmp_path / "again" / "comparison.mp4").values()) == list(made.values())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--variant", "A: seed=1"], "needs 2 to 4 variants, got 1"),
+        (["--variant", "A", "--variant", "B"], "A variant is a label"),
+        (["--axis", "videos"], "carries no recipe of xdyna"),
+    ],
+)
+def test_compare_refuses_before_the_work(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", CLIP, CLIP, *flags, "-o", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_photo_alone_becomes_a_live_photo(tmp_path: Path) -> None:
+    output = tmp_path / "alive.mp4"
+    assert main(["animate", PHOTO, "-o", str(output), *FAST, "--sway", "1"]) == 0
+    recipe = read_recipe(output)
+    assert (recipe.settings["live_photo"], recipe.settings["sway"], recipe.num_frames) == (True, 1.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--backend", "dynamictrl", "--adapter-strength", "0.5"], "DynamiCtrl has no setting adapter_strength"),
+        (["--backend", "dynamictrl", "--frames", "38"], "8 k + 5: 5, 13, 21, 29 and so on up to 85, got 38. Use 37"),
+        (["--backend", "wan-animate", "--width", "472"], "multiple of 16 between 64 and 1536, got 472. Use 464"),
+        (["--backend", "xdyna-mini", "--mode", "replace"], "xdyna-mini has no setting mode"),
+        (["--backend", "wan-animate"], "xdyna weights pull wan-animate"),
+    ],
+)
+def test_a_backend_refuses_what_it_cannot_do(
+    flags: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["animate", PHOTO, CLIP, "-o", str(tmp_path / "out.mp4"), *flags]) == 2
+    assert said in capsys.readouterr().err

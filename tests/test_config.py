@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from xdyna.backends import BACKENDS
-from xdyna.config import AnimationSettings
+from xdyna.config import AnimationSettings, parse_person
 
 
 def test_defaults_are_those_of_the_official_script() -> None:
@@ -36,12 +36,41 @@ def test_every_field_explains_itself() -> None:
         ({"num_frames": 1}, "num_frames must be between 2 and 600, got 1"),
         ({"seed": -1}, "seed must be between 0 and 2.14748e\\+09, got -1"),
         ({"scheduler": "magic"}, "scheduler must be one of ddim, .*, got 'magic'"),
+        ({"reference_mode": "magic"}, "reference_mode must be one of dynamics_adapter, .*, got 'magic'"),
+        ({"background_adapter_strength": 3}, "background_adapter_strength must be between 0 and 2, got 3"),
+        ({"nudge_zoom": 3}, "nudge_zoom must be between 0.5 and 2, got 3"),
+        ({"photo_person": "Anna"}, "photo_person must be auto, a number from 1, or a box .*, got 'Anna'"),
+        ({"guidance_start": 0.6, "guidance_end": 0.5}, r"guidance_start must not be above .*, got 0.6"),
         ({"context_frames": 4, "context_overlap": 4}, r"context_overlap must be below context_frames \(4\), got 4"),
     ],
 )
 def test_a_bad_value_is_named_with_its_limit(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AnimationSettings(**change)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("auto", None),
+        (" auto ", None),
+        ("1", 1),
+        ("12", 12),
+        ("10,20,110.5,220", (10, 20, 110.5, 220)),
+        (" 0, 0, 1, 1 ", (0, 0, 1, 1)),
+    ],
+)
+def test_a_person_is_chosen_by_number_or_box(text: str, expected: object) -> None:
+    assert parse_person(text) == expected
+    AnimationSettings(photo_person=text, clip_person=text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "1.5", "1,2", "5,5,5,9", "9,0,1,9", "-1,0,5,5", "0,0,nan,5", "0,0,5,inf"]
+)
+def test_other_texts_choose_nobody(text: str) -> None:
+    with pytest.raises(ValueError, match="clip_person must be auto, a number from 1, or a box"):
+        AnimationSettings(clip_person=text)
 
 
 @pytest.mark.parametrize("name", BACKENDS)

@@ -14,19 +14,29 @@ ALLOWED: dict[str, set[str]] = {
     "schema": set(),
     "config": set(),
     "photo": {"schema"},
+    "provenance": {"schema"},
     "video": {"schema"},
-    "recipe": {"config", "schema", "video"},
+    "recipe": {"config", "provenance", "schema", "video"},
     "models": {"schema"},
     "world": {"schema"},
     "preprocess": {"config", "models", "photo", "schema", "video"},
     "preview": {"photo", "preprocess", "schema", "video"},
     "pipelines": {"models", "photo", "schema"},
     "weights": {"models", "pipelines", "schema"},
-    "backends": {"config", "pipelines", "preprocess", "schema", "weights"},
+    "backends": {"config", "photo", "pipelines", "preprocess", "schema", "weights"},
+    "presets": {"backends", "config"},
+    "estimates": {"backends", "config"},
     "animate": {"backends", "config", "preprocess", "schema"},
+    "compare": {"animate", "backends", "config", "evaluation", "recipe", "schema", "video"},
     "evaluation": {"preprocess", "schema", "video"},
-    "training": {"config", "models", "pipelines", "preprocess", "schema", "world"},
-    "ui": {"animate", "backends", "config", "photo", "preprocess", "preview", "recipe", "schema", "video", "weights"},
+    "training": {"config", "models", "pipelines", "preprocess", "schema", "video", "weights", "world"},
+    "benchmark": {
+        *("backends", "evaluation", "models", "pipelines", "preprocess", "schema", "training", "weights", "world"),
+    },
+    "ui": {
+        *("animate", "backends", "compare", "config", "photo", "preprocess", "preview", "recipe", "schema", "video"),
+        *("estimates", "presets", "weights"),
+    },
 }
 ENTRIES = {"cli", "__main__"}  # these may import everything
 

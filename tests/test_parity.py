@@ -17,9 +17,12 @@ def test_every_layer_and_step_agrees_with_the_official_code(golden: Path) -> Non
 
 
 def test_whole_networks_and_pipelines_agree_with_the_official_code(test_data: Path) -> None:
-    rows, absent = parity.run(test_data / "parity")
-    assert [(row.fixture, row.what, row.error) for row in rows if not row.passed] == []
-    assert absent == []
+    absent = set(parity.FIXTURES)
+    for folder in ("parity", "backends"):
+        rows, absent_here = parity.run(test_data / folder)
+        assert [(row.fixture, row.what, row.error) for row in rows if not row.passed] == []
+        absent &= set(absent_here)
+    assert absent == set()
 
 
 @pytest.mark.parametrize(

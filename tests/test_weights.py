@@ -1,5 +1,7 @@
 """Where weights are looked for, and what is said when they are not there."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,16 +20,34 @@ def test_the_small_model_is_always_here() -> None:
     assert weights.default_model() == "xdyna-mini"
 
 
+def test_choosing_a_model_does_not_import_torch(tmp_path: Path) -> None:
+    (tmp_path / "xdyna").mkdir()
+    (tmp_path / "xdyna" / "model_index.json").write_text("{}")
+    code = "import sys, xdyna.weights as w; w.default_model(); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_it_agrees_with_torch_about_the_gpu() -> None:
+    torch = pytest.importorskip("torch")
+    assert weights.has_gpu() == torch.cuda.is_available()
+
+
+def test_a_space_with_gpus_to_lend_counts_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert weights.has_gpu()
+
+
 def test_missing_weights_give_the_command_that_fetches_them() -> None:
     with pytest.raises(InputError, match="xdyna weights pull"):
         weights.locate("xdyna")
 
 
 def test_status_follows_the_files(tmp_path: Path) -> None:
-    assert {s.name: s.ready for s in weights.status()} == {"xdyna": False, "xdyna-mini": True}
+    shipped = dict.fromkeys(weights.RELEASES, False) | {"xdyna-mini": True}
+    assert {s.name: s.ready for s in weights.status()} == shipped
     (tmp_path / "xdyna").mkdir()
     (tmp_path / "xdyna" / "model_index.json").write_text("{}")
-    assert {s.name: s.ready for s in weights.status()} == {"xdyna": True, "xdyna-mini": True}
+    assert {s.name: s.ready for s in weights.status()} == shipped | {"xdyna": True}
 
 
 def test_pull_without_a_connection_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:

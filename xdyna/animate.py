@@ -1,19 +1,21 @@
-"""The two jobs of xdyna: look at the inputs, and animate them. Page, command line and API all call these."""
+"""The jobs of xdyna: look at the inputs, plan a run, and animate. Page, command line and API all call these."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from xdyna.backends import BACKENDS, Plan
 from xdyna.config import AnimationSettings
 from xdyna.schema import Animation, Conditions, Progress
 
 
-def prepare(photo: Path, clip: Path, settings: AnimationSettings) -> Iterator[Progress | Conditions]:
-    """Reads a photo and a clip and finds body, hands, face and alignment.
+def prepare(photo: Path, clip: Path | None, settings: AnimationSettings) -> Iterator[Progress | Conditions]:
+    """Reads a photo and a clip and finds people, body, hands, face and alignment.
 
     Args:
         photo: an image file.
-        clip: a video file.
-        settings: uses `height`, `width`, `num_frames`, `fps` and `start_s`.
+        clip: a video file, or a motion file that `xdyna prepare` wrote; None makes a live photo, see
+            `AnimationSettings.live_photo`.
+        settings: uses the size, the part of the clip, the people chosen, retargeting, nudge and `keep_sound`.
 
     Yields:
         `Progress` while working, then one `Conditions`.
@@ -21,27 +23,70 @@ def prepare(photo: Path, clip: Path, settings: AnimationSettings) -> Iterator[Pr
     Raises:
         InputError: a file cannot be used; the message says why and what to do.
     """
+    if clip is None or settings.live_photo:
+        from xdyna.preprocess.live_photo import prepare_live_photo
+
+        yield from prepare_live_photo(photo, clip, settings)
+        return
     from xdyna.preprocess.prepare import prepare_conditions
 
     yield from prepare_conditions(photo, clip, settings)
 
 
-def animate(conditions: Conditions, settings: AnimationSettings, backend: str) -> Iterator[Progress | Animation]:
+def place_again(conditions: Conditions, settings: AnimationSettings) -> Conditions:
+    """Lays the driver onto the photo anew, for another nudge or retargeting, in milliseconds.
+
+    Args:
+        conditions: from `prepare`.
+        settings: of the same photo, clip and size.
+
+    Returns:
+        Conditions to look at: their driving frames are black. `prepare` gives those to animate, without looking for
+        people, pose and face again.
+    """
+    from xdyna.preprocess.place import place_again
+
+    return place_again(conditions, settings)
+
+
+def plan(settings: AnimationSettings, backend: str, num_driving_frames: int | None = None) -> Plan:
+    """What a run will do and cost, without its weights.
+
+    Args:
+        settings: of the run.
+        backend: a key of `BACKENDS`.
+        num_driving_frames: that the clip gives; None where it is not known yet.
+
+    Raises:
+        InputError: the backend does not have a setting that was changed, or cannot use a value of one.
+    """
+    BACKENDS[backend].check(settings)
+    return BACKENDS[backend].plan(settings, num_driving_frames)
+
+
+def animate(
+    conditions: Conditions, settings: AnimationSettings, backend: str, stop: Callable[[], bool] | None = None
+) -> Iterator[Progress | Animation]:
     """Runs a backend. The model is loaded on first use and kept; one run at a time uses it.
 
     Args:
         conditions: from `prepare` with the same size and number of frames.
         settings: how to run.
         backend: a key of `BACKENDS`.
+        stop: asked after every piece of work; once it returns True the run ends with the current denoising step and
+            keeps what it has: the model's estimate of the finished clip becomes the `Animation`.
 
     Yields:
-        `Progress` at least once per denoising step, then one `Animation`. Close the iterator to stop.
+        `Progress` at least once per denoising step, with a preview, then one `Animation`. Close the iterator to drop
+        the work at once.
 
     Raises:
-        InputError: the weights are missing; the message gives the command that fetches them.
+        InputError: the backend does not have a setting that was changed, its weights are missing, or this machine
+            cannot hold them; the message says what to do.
     """
-    from xdyna.backends.xdyna import load
+    from xdyna.backends import load
 
+    BACKENDS[backend].check(settings)
     model = load(backend)
     with model.lock:
-        yield from model.run(conditions, settings)
+        yield from model.run(conditions, settings, stop)

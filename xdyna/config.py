@@ -1,9 +1,15 @@
 """The settings of one run. Each field states its default, range and help once; sliders and flags are built from it."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
+from math import inf
 from typing import Any
 
-SCHEDULERS = ("ddim", "dpm++", "unipc", "euler")
+Box = tuple[float, float, float, float]
+SCHEDULERS = ("ddim", "dpm++", "unipc", "euler", "lcm")
+WINDOW_SCHEDULES = ("loop", "open")
+REFERENCE_MODES = ("dynamics_adapter", "reference_attention", "image_tokens")
+MODES = ("animate", "replace")
+MEMORY_MODES = ("auto", "full", "model_offload", "sequential_offload")
 
 
 def setting(
@@ -20,6 +26,11 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
+def value_type(item: Field[Any]) -> type:
+    """What a value of a setting is: the type of its default; a setting that may be left open (None) is a number."""
+    return float if item.default is None else type(item.default)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AnimationSettings:
     """How to animate. Defaults are those of the official X-Dyna script.
@@ -34,6 +45,25 @@ class AnimationSettings:
     )
     adapter_strength: float = setting(
         1.0, "Dynamics-Adapter: how strongly the photo's appearance is carried over.", low=0.0, high=2.0, step=0.05
+    )
+    background_adapter_strength: float | None = setting(
+        None,
+        "The adapter's strength outside the person, by a mask from the pose; empty is the same everywhere.",
+        low=0.0,
+        high=2.0,
+        step=0.05,
+    )
+    reference_mode: str = setting(
+        "dynamics_adapter",
+        "How attention reads the photo. The other two imitate a ReferenceNet and an IP-Adapter with weights that were "
+        "not trained for it: an approximation, for comparison.",
+        choices=REFERENCE_MODES,
+    )
+    static_background: bool = setting(
+        False, "Hold the background at the photo, as other methods show it: an imitation, for comparison."
+    )
+    controls_on_person_only: bool = setting(
+        False, "Keep the pose and face controls from acting on the background (approximate: by a mask)."
     )
     controlnet_pose_scale: float = setting(
         1.0, "How strictly the body follows the clip.", low=0.0, high=2.0, step=0.05
@@ -53,23 +83,93 @@ class AnimationSettings:
     start_s: float = setting(0.0, "Where in the clip to start, in seconds.", low=0.0, high=3600.0, step=0.1)
     context_frames: int = setting(16, "Frames the model sees at once.", low=2, high=24, step=1)
     context_overlap: int = setting(4, "Frames that neighbouring windows share.", low=0, high=23, step=1)
+    window_schedule: str = setting(
+        "loop",
+        "Windows of a long clip: loop makes its end and its start neighbours, as the official script does; open fades "
+        "from one window to the next and does not.",
+        choices=WINDOW_SCHEDULES,
+    )
+    guidance_start: float = setting(
+        0.0, "Share of the steps that run before guidance begins: those cost half.", low=0.0, high=1.0, step=0.05
+    )
+    guidance_end: float = setting(
+        1.0, "Share of the steps after which guidance ends: the rest cost half.", low=0.0, high=1.0, step=0.05
+    )
+    reference_cache: bool = setting(
+        False, "Compute the photo's features once a step, not with every window (approximate: see docs/speed.md)."
+    )
+    feature_cache_interval: int = setting(
+        1, "Compute all of the UNet at every n-th step only; 1 is exact, more is approximate.", low=1, high=8, step=1
+    )
     seed: int = setting(42, "Same seed, same video on the same machine.", low=0, high=2**31 - 1, step=1)
     prompt: str = setting("", "Text that describes the result.")
     negative_prompt: str = setting("", "Text that describes what to avoid.")
     scheduler: str = setting("ddim", "Sampler.", choices=SCHEDULERS)
+    photo_person: str = setting(
+        "auto",
+        "Who of the photo is animated: auto, a number from the check, or a box left,top,right,bottom in pixels.",
+    )
+    clip_person: str = setting(
+        "auto", "Who of the clip drives: auto, a number from the check, or a box left,top,right,bottom in pixels."
+    )
+    retarget: bool = setting(
+        False, "Give the driver the limb lengths of the photo's person, for bodies of other proportions."
+    )
+    nudge_zoom: float = setting(
+        1.0,
+        "Makes the driver larger or smaller than found, around the middle of the picture.",
+        low=0.5,
+        high=2.0,
+        step=0.01,
+    )
+    nudge_x: float = setting(
+        0.0, "Moves the driver to the right, as a share of the picture's width.", low=-0.5, high=0.5, step=0.01
+    )
+    nudge_y: float = setting(
+        0.0, "Moves the driver down, as a share of the picture's height.", low=-0.5, high=0.5, step=0.01
+    )
+    mode: str = setting(
+        "animate",
+        "animate: the photo's person and place move; replace: the person takes the driver's place.",
+        choices=MODES,
+    )
+    memory_mode: str = setting(
+        "auto", "Where weights wait for their turn: auto is the fastest that fits the GPU.", choices=MEMORY_MODES
+    )
+    live_photo: bool = setting(
+        False, "Keep the photo's own pose; a clip, if there is one, gives only the expression, to and fro."
+    )
+    sway: float = setting(
+        0.4, "How far the person of a live photo sways and breathes; 0 holds still.", low=0.0, high=1.0, step=0.05
+    )
+    keep_sound: bool = setting(True, "Put the clip's sound under the result.")
     ai_label: bool = setting(True, "Draw a small AI-generated label into the video.")
+    save_recipe: bool = setting(
+        True, "Write settings and versions into the file; without them it still says that it is AI-generated."
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value, low, high = getattr(self, item.name), item.metadata["low"], item.metadata["high"]
             choices = item.metadata["choices"]
+            if value is None and item.default is None:
+                continue  # left open
             if low is not None and not low <= value <= high:
                 raise ValueError(f"{item.name} must be between {low:g} and {high:g}, got {value:g}")
             if choices and value not in choices:
                 raise ValueError(f"{item.name} must be one of {', '.join(choices)}, got {value!r}")
+        for name in ("photo_person", "clip_person"):
+            try:
+                parse_person(getattr(self, name))
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from error
         for name in ("height", "width"):
             if getattr(self, name) % 8:
                 raise ValueError(f"{name} must be a multiple of 8, got {getattr(self, name)}")
+        if self.guidance_start > self.guidance_end:
+            raise ValueError(
+                f"guidance_start must not be above guidance_end ({self.guidance_end:g}), got {self.guidance_start:g}"
+            )
         if self.context_overlap >= self.context_frames:
             raise ValueError(
                 f"context_overlap must be below context_frames ({self.context_frames}), got {self.context_overlap}"
@@ -78,3 +178,30 @@ class AnimationSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as written beside every result."""
         return asdict(self)
+
+
+def parse_person(text: str) -> int | Box | None:
+    """Reads `photo_person` or `clip_person`.
+
+    Returns:
+        None for "auto", else the number of a person, or a box: left, top, right, bottom in pixels of the photo or of
+        the clip's frames.
+
+    Raises:
+        ValueError: the text is none of these; the message starts with "must be".
+    """
+    words = text.strip().split(",")
+    if words == ["auto"]:
+        return None
+    try:
+        if len(words) == 1:
+            number = int(words[0])
+            if number >= 1:
+                return number
+        elif len(words) == 4:
+            left, top, right, bottom = (float(word) for word in words)
+            if 0 <= left < right < inf and 0 <= top < bottom < inf:
+                return left, top, right, bottom
+    except ValueError:  # not numbers: told below, like all else
+        pass
+    raise ValueError(f"must be auto, a number from 1, or a box left,top,right,bottom, got {text!r}")

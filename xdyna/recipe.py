@@ -2,8 +2,8 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timezone
+from dataclasses import Field, asdict, dataclass, fields
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from xdyna import __version__
-from xdyna.config import AnimationSettings
+from xdyna.config import AnimationSettings, value_type
+from xdyna.provenance import identity_from_environment, sign
 from xdyna.schema import Animation, Frames, InputError, Video
 from xdyna.video import read_metadata, write_video
 
@@ -34,6 +35,7 @@ class Recipe:
         seconds: wall time of the run.
         created: UTC, ISO 8601.
         versions: of xdyna and the libraries that compute.
+        stopped: whether the run was ended before its last step; the video then cannot be made again from the rest.
     """
 
     note: str
@@ -44,6 +46,7 @@ class Recipe:
     seconds: float
     created: str
     versions: dict[str, str]
+    stopped: bool = False
 
     @classmethod
     def of(cls, animation: Animation, settings: AnimationSettings) -> "Recipe":
@@ -55,8 +58,9 @@ class Recipe:
             settings=settings.to_dict(),
             num_frames=len(animation.video),
             seconds=round(animation.seconds, 2),
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions={"xdyna": __version__} | {name: _version(name) for name in LIBRARIES},
+            stopped=animation.stopped,
         )
 
     def to_json(self) -> str:
@@ -72,39 +76,71 @@ class Recipe:
         """
         try:
             content = json.loads(text)
-            return cls(**{field.name: content[field.name] for field in fields(cls)})
+            return cls(**{item.name: content[item.name] for item in fields(cls) if item.name in content})
         except (ValueError, TypeError, KeyError) as error:
             raise InputError("This is not an xdyna recipe. Give a JSON file or a video that xdyna wrote.") from error
 
     def animation_settings(self) -> AnimationSettings:
-        """The settings, checked again."""
+        """The settings, checked again: they may come out of anybody's file.
+
+        Raises:
+            InputError: a setting is unknown, of another type, or outside its range.
+        """
         try:
+            for item in fields(AnimationSettings):
+                if item.name in self.settings:
+                    _check_type(item, self.settings[item.name])
             return AnimationSettings(**self.settings)
         except (TypeError, ValueError) as error:
             raise InputError(f"The recipe's settings do not fit this version of xdyna: {error}.") from error
 
 
-def save_animation(path: Path, animation: Animation, settings: AnimationSettings) -> Path:
-    """Writes the video with its recipe in the container's metadata, and the recipe beside it as JSON.
+def save_animation(
+    path: Path, animation: Animation, settings: AnimationSettings, sound: bytes | None = None
+) -> Path | None:
+    """Writes the video and, unless `save_recipe` is off, its recipe in the container and beside it as JSON.
 
     Args:
         path: of the MP4; the JSON gets the same stem.
         animation: what to write.
-        settings: what made it; with `ai_label` the label is drawn into a corner.
+        settings: what made it.
+        sound: of the clip (`Conditions.sound`); left out where `keep_sound` is off.
 
     Returns:
-        The path of the JSON.
+        The path of the JSON, or None where no recipe was wanted.
     """
     recipe = Recipe.of(animation, settings)
-    video = animation.video
-    if settings.ai_label:
-        video = Video(frames=labelled(video.frames), fps=video.fps)
-    write_video(path, video, metadata={"title": LABEL, "description": AI_NOTE, "comment": recipe.to_json()})
+    write_result(path, animation.video, recipe, sound)
+    if not settings.save_recipe:
+        return None
     beside = path.with_suffix(".json")
     partial = beside.with_suffix(".json.partial")
     partial.write_text(recipe.to_json() + "\n", encoding="utf-8")
     os.replace(partial, beside)
     return beside
+
+
+def write_result(path: Path, video: Video, recipe: Recipe, sound: bytes | None = None) -> None:
+    """Writes an MP4 that says that it is AI-generated, whatever else the recipe's settings leave out.
+
+    Args:
+        path: of the MP4.
+        video: the result, or a picture of it beside others.
+        recipe: of the result. With `ai_label` the label is drawn into a corner; with `save_recipe` the recipe goes
+            into the container; with `keep_sound` the sound does.
+        sound: an M4A file as `xdyna.video.read_sound` gives it, or None.
+
+    Raises:
+        InputError: the certificate to sign with, which the environment names, cannot be used.
+    """
+    identity = identity_from_environment()  # a broken certificate is told before anything is written
+    settings = recipe.animation_settings()
+    if settings.ai_label:
+        video = Video(frames=labelled(video.frames), fps=video.fps)
+    tags = {"title": LABEL, "description": AI_NOTE, "comment": recipe.to_json() if settings.save_recipe else AI_NOTE}
+    write_video(path, video, metadata=tags, sound=sound if settings.keep_sound else None)
+    if identity is not None:
+        sign(path, identity)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -113,8 +149,8 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         InputError: the file holds none.
     """
-    if path.suffix == ".json":
-        return Recipe.from_json(path.read_text(encoding="utf-8"))
+    if path.suffix.lower() == ".json":
+        return Recipe.from_json(path.read_text(encoding="utf-8", errors="replace"))
     return Recipe.from_json(read_metadata(path).get("comment", ""))
 
 
@@ -131,6 +167,15 @@ def labelled(frames: Frames) -> Frames:
         frame[box] = (frame[box].astype(np.uint16) * 2 // 5).astype(np.uint8)
         cv2.putText(frame, LABEL, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
     return out
+
+
+def _check_type(item: Field[Any], value: object) -> None:
+    kind = value_type(item)
+    accepted = (int, float) if kind is float else kind
+    if value is None and item.default is None:
+        return  # left open
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"{item.name} must be {kind.__name__}, got {value!r:.40}")
 
 
 def _version(library: str) -> str:

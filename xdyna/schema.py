@@ -1,6 +1,10 @@
 """The nouns that the rooms of xdyna hand to one another. NumPy only."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,20 +102,125 @@ class Pose:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody who was found in a photo or a clip.
+
+    Attributes:
+        id: counts from 1 within one photo or clip; the first is the one chosen by default.
+        box: left, top, right, bottom in pixels of the photo or of the clip's frames as read; right and bottom are
+            exclusive.
+        score: how sure the detector is, 0..1.
+        frame: the frame in which the person is at `box`; 0 in a photo.
+    """
+
+    id: int
+    box: tuple[float, float, float, float]
+    score: float
+    frame: int = 0
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What one click can do about a warning.
+
+    Attributes:
+        label: of the button: "Start at 1.5 s".
+        settings: changes to `AnimationSettings`, by field name.
+    """
+
+    label: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Something worth knowing about a photo and a clip before time is spent on them.
+
+    Attributes:
+        id: stable name of the check: "face-missing".
+        severity: "warning" where the result will suffer, else "info".
+        message: plain sentences: what was found, what it means for the result, what to do.
+        fix: a change of settings that helps, or None.
+    """
+
+    id: str
+    severity: Literal["info", "warning"]
+    message: str
+    fix: Fix | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Motion:
+    """What is left of a driving clip when its pictures are taken away.
+
+    Attributes:
+        pose: the driver's pose in pixels of the clip's frames.
+        face_landmarks: `(num_frames, 68, 2)` float32 in pixels of these frames; NaN rows where no face was found.
+        boxes: `(num_frames, 4)` float32 left, top, right, bottom of the driver in these frames; NaN where not seen.
+        frame_size: `(height, width)` of the clip's frames as read.
+        picture: left, top, right, bottom of their part between black bars; right and bottom are exclusive.
+        fps: frames per second.
+        start_s: where in the clip the first frame was taken, in seconds.
+        people: who was found in the clip.
+        person: id of the one who drives, or None where people were not counted.
+        cuts: frames, counted from 0, that begin another shot.
+        camera_speed: how fast the camera moves, in diagonals of the frame per second.
+        clip_s: length of the whole clip in seconds, or None where unknown.
+        has_pictures: whether there is a clip to it; a motion file is all there is otherwise.
+    """
+
+    pose: Pose
+    face_landmarks: Floats
+    boxes: Floats
+    frame_size: tuple[int, int]
+    picture: tuple[int, int, int, int]
+    fps: float
+    start_s: float = 0.0
+    people: tuple[Person, ...] = ()
+    person: int | None = None
+    cuts: tuple[int, ...] = ()
+    camera_speed: float = 0.0
+    clip_s: float | None = None
+    has_pictures: bool = True
+
+    def __post_init__(self) -> None:
+        expected = {"face_landmarks": (len(self.pose), NUM_FACE_LANDMARKS, 2), "boxes": (len(self.pose), 4)}
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
+
+    def __len__(self) -> int:
+        return len(self.pose)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Conditions:
     """Everything a model may look at, already in the frame of the picture it will make.
 
-    Keypoints, not drawn skeletons: each model draws its own style.
+    Keypoints, not drawn skeletons: each model draws its own style. The canvas is the picture to be made; the photo
+    fills it after its aspect crop.
 
     Attributes:
         reference_image: `(any height, any width, 3)` uint8 RGB, the upright photo, uncropped.
         reference_pose: the photo's own pose, one frame, in the `height x width` canvas (photo after its aspect crop).
-        driving_frames: `(num_frames, height, width, 3)` uint8 RGB, the clip moved onto the photo, black outside.
+        driving_frames: `(num_frames, height, width, 3)` uint8 RGB, the clip moved onto the photo, black outside; all
+            black where a motion file stands for the clip.
         pose: the driver's pose in that canvas.
         face_landmarks: `(num_frames, 68, 2)` float32 in that canvas; NaN rows where no face was found.
-        alignment: `(2, 3)` float64, clip pixels -> canvas pixels.
+        alignment: `(2, 3)` float64, clip pixels -> canvas pixels, nudge included.
         fps: frame rate of the driving frames.
-        notices: plain sentences about what is unusual (missing faces, short clip), for the user to read.
+        boxes: `(num_frames, 4)` float32 left, top, right, bottom of the driver in that canvas; NaN where not seen.
+        person_masks: `(num_frames, any height, any width)` float32 0..1 over the whole canvas, 1 on the driver, with
+            soft edges; coarse, as drawn from the pose.
+        reference_person_mask: `(any height, any width)` float32 0..1, likewise for the photo's person.
+        photo_people: who was found in the photo.
+        photo_person: id of the one that is animated, or None where the photo's people were not counted.
+        motion: the driver as found, in pixels of the clip; it can be saved and used instead of the clip.
+        checks: what is unusual about photo and clip, for the user to read.
+        best_start_s: where in the clip the driver's posture is most like the photo's, in seconds, or None where they
+            cannot be compared.
+        sound: the clip's sound for these frames as an M4A file, or None.
+        seconds: how long each stage of the preparation took, by its name.
     """
 
     reference_image: Image
@@ -121,7 +230,16 @@ class Conditions:
     face_landmarks: Floats
     alignment: NDArray[np.float64]
     fps: float
-    notices: tuple[str, ...] = ()
+    boxes: Floats | None = None
+    person_masks: Floats | None = None
+    reference_person_mask: Floats | None = None
+    photo_people: tuple[Person, ...] = ()
+    photo_person: int | None = None
+    motion: Motion | None = None
+    checks: tuple[Check, ...] = ()
+    best_start_s: float | None = None
+    sound: bytes | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def num_frames(self) -> int:
@@ -131,6 +249,34 @@ class Conditions:
     def size(self) -> tuple[int, int]:
         """`(height, width)` of the canvas."""
         return self.driving_frames.shape[1], self.driving_frames.shape[2]
+
+    @property
+    def photo_box(self) -> tuple[float, float, float, float] | None:
+        """Left, top, right, bottom of the animated person in the photo's pixels; None where nobody was looked for.
+
+        The photo's aspect crop is laid so that it shows this box.
+        """
+        return next((person.box for person in self.photo_people if person.id == self.photo_person), None)
+
+    @property
+    def frames_without_face(self) -> NDArray[np.int64]:
+        """Frames, counted from 0, whose face the model does not see."""
+        return np.flatnonzero(~np.isfinite(self.face_landmarks[:, 0, 0]))
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of what a model looks at, as 64 hexadecimal digits. Equal hashes give equal animations."""
+        digest = hashlib.sha256()
+        poses = (self.reference_pose, self.pose)
+        arrays: list[NDArray[Any]] = [
+            part for pose in poses for part in (pose.body, pose.body_scores, pose.hands, pose.hand_scores)
+        ]
+        arrays += [self.reference_image, self.driving_frames, self.face_landmarks, self.alignment]
+        for array in arrays:
+            digest.update(f"{array.shape} {array.dtype.str};".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        digest.update(f"{self.fps!r}".encode() + (self.sound or b""))
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,12 +288,15 @@ class Progress:
         step: finished steps of this phase, 0..total.
         total: steps of this phase, >= 1.
         seconds_left: estimate for the whole job, or None while unknown.
+        preview: `(num_frames, any height, any width, 3)` uint8 RGB, a rough look at what the whole result will be, or
+            None where there is nothing new to see.
     """
 
     phase: str
     step: int
     total: int
     seconds_left: float | None = None
+    preview: Frames | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,14 +314,24 @@ class Animation:
 
     Attributes:
         video: the result, without any label burned in.
-        controls: what the model saw.
+        controls: what the model saw, clips by name as `Backend.prepare` gives them; "pose" where it saw a drawn pose.
         model: name of the model that ran, e.g. "xdyna-mini".
         revision: revision of its weights.
         seconds: wall time of the run.
+        stopped: whether it was stopped before the last step; the video is then the model's estimate at that point.
+        source_index: the driving frame, counted from 0, that each frame follows, -1 where it follows none; empty where
+            they are the same frames.
     """
 
     video: Video
-    controls: Controls
+    controls: Mapping[str, Frames]
     model: str
     revision: str
     seconds: float
+    stopped: bool = False
+    source_index: tuple[int, ...] = ()
+
+    @property
+    def driven_by(self) -> NDArray[np.int64]:
+        """`(num_frames,)`: the driving frame to show beside each frame, the first where it follows none."""
+        return np.maximum(self.source_index or range(len(self.video)), 0)

@@ -160,6 +160,19 @@ def test_callback_sees_each_step_and_can_stop(pipeline: XDynaPipeline) -> None:
     assert frames.shape == POSE.shape  # what was done is decoded
 
 
+def test_a_stopped_run_keeps_the_estimate_of_the_finished_clip(pipeline: XDynaPipeline) -> None:
+    def stop(pipe: XDynaPipeline, *_: object) -> dict:
+        pipe.interrupt = True
+        return {}
+
+    kept = run(pipeline, num_inference_steps=3, callback_on_step_end=stop, output_type="latent")
+    events = pipeline.stream(**arguments(num_inference_steps=3, output_type="latent"))
+    ends = [event for event in events if isinstance(event, XDynaStep) and event.ends_denoising_step]
+    assert torch.equal(kept, ends[0].clean_latents)
+    assert not torch.equal(kept, ends[0].latents)  # which are mostly noise still
+    assert torch.allclose(ends[-1].clean_latents, ends[-1].latents, atol=1e-4)  # the last step ends at the estimate
+
+
 def test_closing_the_stream_stops_the_work(pipeline: XDynaPipeline) -> None:
     calls = []
     hook = pipeline.unet.register_forward_hook(lambda *_: calls.append(1))

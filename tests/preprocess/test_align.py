@@ -5,7 +5,15 @@ import pytest
 from preprocess.skeletons import joints_by_colour, official_frames, standing
 
 from xdyna.photo import crop_to_aspect, read_photo
-from xdyna.preprocess.align import align, crop_matrix, driving_crop_box, photo_matrix, warp_frames
+from xdyna.preprocess.align import (
+    align,
+    compose,
+    crop_matrix,
+    driving_crop_box,
+    nudge_matrix,
+    photo_matrix,
+    warp_frame,
+)
 from xdyna.preprocess.pose import MediaPipePose, concatenate, empty_pose
 
 
@@ -65,6 +73,61 @@ def test_the_most_similar_of_the_first_frames_is_laid_on_the_photo():
     assert moved == pytest.approx(standing(896, 512).body[0, 1], abs=0.01)
 
 
+def test_the_best_start_is_the_frame_whose_posture_is_most_like_the_photos():
+    clip = dancing()
+    for frame in [*range(6), *range(7, 12)]:
+        clip.body[frame, [4, 7], 1] -= 400  # arms up, except in frame 6
+    found = align(standing(896, 512), clip, (896, 512), (896, 512))
+    assert found.frame in (0, 1, 2, 3)
+    assert found.best_frame == 6
+    assert found.likeness > 0.5
+
+
+def test_a_frame_that_shows_only_the_neck_is_not_alike():
+    clip = dancing()
+    clip.body[5, [0, *range(2, 18)]] = np.nan
+    assert align(standing(896, 512), clip, (896, 512), (896, 512)).best_frame != 5
+
+
+@pytest.mark.parametrize("degrees", [-30, 0, 12])
+def test_a_leaning_photo_is_measured_and_not_corrected(degrees):
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    photo = standing(896, 512).transformed(
+        np.array([[cosine, -sine, 100], [sine, cosine, 50]])
+    )  # clockwise: y is down
+    found = align(photo, dancing(), (896, 512), (896, 512))
+    assert found.lean_deg == pytest.approx(degrees, abs=2)
+    assert found.matrix[0, 1] == found.matrix[1, 0] == 0
+
+
+def test_a_leg_cut_by_the_edge_of_the_photo_does_not_shrink_the_driver():
+    photo = standing(896, 512).transformed(similarity(1.5, -130, 0))
+    photo.body[0, [9, 12], 1], photo.body[0, [10, 13]] = 895, np.nan  # knees below the picture, put at its edge
+    found = align(photo, dancing(), (896, 512), (896, 512))
+    assert found.scale == pytest.approx(1.5, rel=0.03)
+
+
+def test_legs_cut_by_a_black_bar_of_the_clip_do_not_enlarge_the_driver():
+    clip = dancing()
+    clip.body[:, [9, 12], 1], clip.body[:, [10, 13]] = 559, np.nan  # knees, put where the bar begins
+    found = align(standing(896, 512), clip, (896, 512), (896, 512), picture=(0, 0, 512, 560))
+    assert found.scale == pytest.approx(1, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("nudge", "point", "expected"),
+    [
+        pytest.param((1, 0, 0), (20, 30), (20, 30), id="nothing"),
+        pytest.param((2, 0, 0), (63.5, 111.5), (63.5, 111.5), id="zoom keeps the middle"),
+        pytest.param((2, 0, 0), (53.5, 111.5), (43.5, 111.5), id="zoom moves the rest away from it"),
+        pytest.param((1, 0.25, -0.5), (20, 130), (52, 18), id="shift in sides of the picture"),
+    ],
+)
+def test_a_nudge_moves_what_was_aligned(nudge, point, expected):
+    matrix = compose(nudge_matrix(*nudge, (224, 128)), similarity(1, 0, 0))
+    assert matrix @ [*point, 1] == pytest.approx(expected)
+
+
 def test_with_nothing_in_common_the_clip_is_cropped_as_the_official_program_does():
     found = align(empty_pose(1), dancing(), (720, 1280), (896, 512))
     assert found.frame is None
@@ -86,7 +149,7 @@ def test_the_photo_matrix_is_the_map_of_the_photo_crop():
     canvas = crop_to_aspect(photo, (224, 128))[..., 0] / 255
     y, x = np.mgrid[:224, :128]
     centre = np.array([(canvas * x).sum(), (canvas * y).sum()]) / canvas.sum()
-    matrix = photo_matrix((300, 500), (224, 128))
+    matrix = photo_matrix(photo, (224, 128))
     assert matrix[:, :2] @ [219.5, 119.5] + matrix[:, 2] == pytest.approx(centre, abs=0.2)
 
 
@@ -97,7 +160,7 @@ def test_warped_frames_follow_the_matrix(scale):
     spot = 255 * np.exp(-((x - 320) ** 2 + (y - 150) ** 2) / (2 * 30**2))
     frame = np.repeat(spot[..., None], 3, axis=-1).astype(np.uint8)
     matrix = similarity(scale, 40 - 250 * scale, 30 - 100 * scale)
-    warped = warp_frames(frame[None], matrix, (160, 256))[0, ..., 0].astype(float)
+    warped = warp_frame(frame, matrix, (160, 256))[..., 0].astype(float)
     y, x = np.mgrid[:160, :256]
     if scale < 1:
         centre = np.array([(warped * x).sum(), (warped * y).sum()]) / warped.sum()
@@ -109,7 +172,7 @@ def test_warped_frames_follow_the_matrix(scale):
 def test_shrinking_averages_instead_of_picking_pixels():
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 255
-    warped = warp_frames(stripes[None], similarity(0.25, 0, 0), (64, 64))[0]
+    warped = warp_frame(stripes, similarity(0.25, 0, 0), (64, 64))
     assert np.abs(warped[2:-2, 2:-2].astype(int) - 127).max() <= 2
 
 

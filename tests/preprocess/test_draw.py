@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from preprocess.skeletons import joints_by_colour, official_frames, standing
 
-from xdyna.preprocess.draw import COLOURS, HAND_POINT_COLOUR, LIMBS, draw_pose
+from xdyna.preprocess.draw import COLOURS, HAND_POINT_COLOUR, LIMBS, draw_landmarks, draw_pose
 from xdyna.preprocess.pose import LEFT_EAR, LEFT_ELBOW, LEFT_WRIST, NECK, NOSE, RIGHT_EYE, empty_pose
 
 
@@ -84,3 +84,10 @@ def test_the_official_drawing_is_matched(test_data):
     assert np.median(difference[both]) < 10
     lit = (official.max(axis=-1) > 60) & ~hands
     assert np.count_nonzero((drawn.max(axis=-1) > 60) & lit) > 0.85 * np.count_nonzero(lit)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e6], ids=["no face", "far away"])
+def test_landmarks_that_cannot_be_drawn_are_left_out(value):
+    frames = np.zeros((1, 64, 48, 3), np.uint8)
+    draw_landmarks(frames, np.full((1, 68, 2), value))
+    assert not frames.any()

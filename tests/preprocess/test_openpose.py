@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import xdyna.models  # noqa: F401  (its torchvision guard must run before controlnet_aux is imported)
-from xdyna.preprocess.openpose import OpenPose, choose_person, to_pose
+from xdyna.preprocess.openpose import OpenPose, choose_person, person_in_box, to_pose
 from xdyna.preprocess.pose import LEFT_EAR, NOSE, RIGHT_WRIST, empty_pose
 from xdyna.schema import InputError
 
@@ -34,6 +34,14 @@ def test_the_same_person_is_kept():
     assert choose_person([near, far], near) is near
     assert not np.isfinite(choose_person([], near).body).any()
     assert choose_person([near], empty_pose(1)) is near
+
+
+def test_the_person_in_the_box_is_taken():
+    near, far = to_pose(person(0.1, 0.1, 0.2), 100, 200), to_pose(person(0.6, 0.1, 0.5), 100, 200)
+    assert person_in_box([near, far], np.array([110, 10, 190, 60])) is far
+    assert person_in_box([near, far], np.array([15, 10, 60, 30])) is near
+    assert not np.isfinite(person_in_box([near, far], np.array([0, 80, 20, 100])).body).any()
+    assert not np.isfinite(person_in_box([near, far], np.full(4, np.nan)).body).any()
 
 
 def test_missing_weights_are_named(tmp_path):

@@ -13,14 +13,12 @@ from xdyna.preprocess.pose import (
     RIGHT_ANKLE,
     RIGHT_EAR,
     RIGHT_SHOULDER,
-    RIGHT_WRIST,
     MediaPipePose,
-    bridge_gaps,
     concatenate,
     empty_pose,
-    inner_picture,
     person_found,
 )
+from xdyna.world import render_clip
 
 
 @pytest.fixture(scope="module")
@@ -57,43 +55,6 @@ def test_closing_the_iterator_ends_the_work_at_once(astronaut):
         next(poses)
 
 
-def clip_with_gap(first, last, num_frames=10):
-    """A person moving 10 px a frame to the right, missing in frames first..last."""
-    clip = concatenate([standing(896, 512)] * num_frames)
-    shift = 10 * np.arange(num_frames, dtype=np.float32)
-    clip.body[..., 0] += shift[:, None]
-    clip.hands[..., 0] += shift[:, None, None]
-    whole = concatenate([clip])
-    for part in (clip.body, clip.hands):
-        part[first : last + 1] = np.nan
-    for part in (clip.body_scores, clip.hand_scores):
-        part[first : last + 1] = 0
-    return clip, whole
-
-
-@pytest.mark.parametrize(("first", "last", "filled"), [(3, 3, True), (3, 5, True), (3, 6, False), (0, 1, False)])
-def test_short_gaps_are_bridged_on_a_straight_line(first, last, filled):
-    clip, whole = clip_with_gap(first, last)
-    bridged = bridge_gaps(clip)
-    gap = slice(first, last + 1)
-    if filled:
-        assert bridged.body == pytest.approx(whole.body, abs=1e-3)
-        assert bridged.hands == pytest.approx(whole.hands, abs=1e-3)
-        assert (bridged.body_scores[gap] > 0).all()
-    else:
-        assert np.isnan(bridged.body[gap]).all()
-        assert not bridged.hand_scores[gap].any()
-    assert np.isnan(clip.body[gap]).all()  # the input is left alone
-
-
-def test_a_bridged_hand_stays_on_its_arm():
-    clip, _ = clip_with_gap(9, 9)
-    clip.hands[4] = np.nan
-    clip.body[4, RIGHT_WRIST] += [0, 80]  # the arm swings while the hand is lost
-    wrist, hand = bridge_gaps(clip).body[4, RIGHT_WRIST], bridge_gaps(clip).hands[4, 0, 0]
-    assert hand - wrist == pytest.approx(clip.hands[3, 0, 0] - clip.body[3, RIGHT_WRIST], abs=1e-3)
-
-
 @pytest.mark.parametrize(
     ("missing", "there"),
     [
@@ -112,12 +73,29 @@ def test_a_person_is_head_and_shoulders(missing, there):
     assert person_found(pose)[0] == there
 
 
-def test_black_bars_are_not_part_of_the_picture():
-    frames = np.random.default_rng(0).integers(60, 255, (3, 100, 80, 3), np.uint8)
-    assert inner_picture(frames) == (0, 0, 80, 100)
-    frames[:, :12], frames[:, 90:], frames[:, :, 70:] = 3, 5, 0
-    assert inner_picture(frames) == (0, 12, 70, 90)
-    assert inner_picture(frames // 16) == (0, 0, 80, 100)  # a dark clip has no bars
+@pytest.fixture(scope="module")
+def couple():
+    """Two rendered people side by side, (6, 448, 512, 3), and the true joints of either."""
+    clips = [render_clip(seed, num_frames=6, height=448, width=256) for seed in (202, 203)]
+    return np.concatenate([clip.frames for clip in clips], axis=2), [
+        clip.pose.transformed(np.array([[1, 0, x], [0, 1, 0]])) for clip, x in zip(clips, (0, 256), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("who", [0, 1])
+def test_the_person_in_the_boxes_is_followed(couple, who):
+    frames, truths = couple
+    truth = truths[who].body
+    margin = np.array([-20, -40, 20, 20])
+    boxes = np.concatenate([truth.min(axis=1), truth.max(axis=1)], axis=1) + margin
+    boxes[3] = np.nan
+    pose = concatenate(MediaPipePose(tracking=True)(iter(frames), boxes))  # a stream will do
+    assert np.isnan(pose.body[3]).all()
+    torso = np.linalg.norm(truth[0, NECK] - truth[0, [8, 11]].mean(axis=0))
+    shoulders = [RIGHT_SHOULDER, LEFT_SHOULDER]
+    distance = np.linalg.norm(pose.body[:, shoulders] - truth[:, shoulders], axis=-1)
+    assert np.nanmax(distance) < 0.25 * torso
+    assert np.isfinite(distance).sum() == 10
 
 
 def test_legs_cut_by_the_picture_end_at_its_edge(test_data):
@@ -136,9 +114,7 @@ def test_agreement_with_the_official_poses(test_data, number, pck):
     """PCK@0.1: joints within a tenth of the torso of the official ones; missed joints count as wrong."""
     frames = range(0, 60, 5)
     official = joints_by_colour(official_frames(test_data, number, "pose", frames))
-    pose = bridge_gaps(
-        concatenate(MediaPipePose(tracking=True)(official_frames(test_data, number, "driving", frames)))
-    )
+    pose = concatenate(MediaPipePose(tracking=True)(official_frames(test_data, number, "driving", frames)))
     torso = np.linalg.norm(np.nanmean(official[:, [8, 11]], axis=1) - official[:, NECK], axis=-1)
     distance = np.linalg.norm(pose.body - official, axis=-1) / np.nanmedian(torso)
     seen = np.isfinite(official[..., 0])

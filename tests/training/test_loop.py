@@ -1,89 +1,176 @@
-"""Training at its real shape, for a few steps."""
+"""Whole runs of the shipped full-size recipe, at tiny size: two steps of each stage."""
 
-from dataclasses import replace
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny import tiny_pipeline
 
 from xdyna.models import PatchAutoencoder
-from xdyna.models.motion_module import ReferenceMotionModule
 from xdyna.pipelines import XDynaPipeline
-from xdyna.training import loop
-from xdyna.training.autoencoder import crops, train_autoencoder
-from xdyna.training.mini import LATENT_CHANNELS, build_pipeline
-from xdyna.training.stages import MINI_STAGES, Stage
+from xdyna.schema import InputError
+from xdyna.training.checkpoint import load_checkpoint
+from xdyna.training.loop import LOG_FOLDER, SHEET_FOLDER, train
+from xdyna.training.mini import LATENT_CHANNELS
+from xdyna.training.recipe import Recipe, load_recipe
+from xdyna.training.start import starting_pipeline
 
-SMALL = tuple(replace(stage, steps=2, batch_size=2, num_frames=2) for stage in MINI_STAGES)
+Curves = dict[str, list[tuple[int, float]]]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
+def curves(folder: Path) -> Curves:
+    """Everything TensorBoard would plot of a run, by name."""
+    board = EventAccumulator(str(folder / LOG_FOLDER))
+    board.Reload()
+    return {name: [(event.step, event.value) for event in board.Scalars(name)] for name in board.Tags()["scalars"]}
+
+
+def command(folder: Path, changes: list[str], *more: str) -> list[str]:
+    settings = [f"--set={change}" for change in changes]
+    return [sys.executable, "-m", "xdyna", "train", "--recipe=full", f"--output={folder}", *settings, *more]
+
+
+def changed_parameters(before: XDynaPipeline, after: XDynaPipeline) -> set[str]:
+    names = [name for name, part in after.components.items() if isinstance(part, torch.nn.Module)]
+    states = [(name, getattr(before, name).state_dict(), getattr(after, name).state_dict()) for name in names]
+    return {f"{name}.{key}" for name, old, new in states for key in new if not torch.equal(old[key], new[key])}
+
+
+def test_a_run(tmp_path: Path, tiny_recipe: Callable[..., Recipe]) -> None:
+    recipe = tiny_recipe()
+    events = list(train(recipe, tmp_path))
+
+    # Progress with time left
+    steps = [(event.phase, event.step, event.total) for event in events]
+    assert steps == [("body", 1, 2), ("body", 2, 2), ("face", 1, 2), ("face", 2, 2)]
+    assert all(event.seconds_left is not None and event.loss > 0 and event.clips_per_s > 0 for event in events)
+    assert events[-1].seconds_left == 0
+
+    # TensorBoard
+    logged = curves(tmp_path)
+    assert set(logged) == {"loss", "learning_rate", "gradient_norm", "clips_per_s"}
+    assert logged["loss"] == [(k + 1, pytest.approx(event.loss)) for k, event in enumerate(events)]
+    assert logged["learning_rate"] == [(k + 1, pytest.approx(1e-3)) for k in range(4)]
+
+    # Sheets: label, photo and two frames wide, three rows for each of three clips
+    sheets = sorted((tmp_path / SHEET_FOLDER).iterdir())
+    assert [sheet.name for sheet in sheets] == ["0-body-0000002.png", "1-face-0000004.png"]
+    assert np.asarray(Image.open(sheets[0])).shape == (3 * 3 * (64 + 4), (46 + 4) + 3 * (48 + 4), 3)
+
+    # The snapshot is a pipeline in which the stages have changed what they name and nothing else.
+    before = starting_pipeline(recipe, tmp_path, torch.device("cpu"))
+    changed = changed_parameters(before, XDynaPipeline.from_pretrained(tmp_path / "snapshot"))
+    named = r"unet\..*(\.to_q_ff\.|\.to_out_ff\.|motion_modules\.)|controlnet_pose\.|controlnet_face\."
+    assert all(re.match(named, name) for name in changed)
+    assert {found.group(1) or found.group(0) for name in changed if (found := re.match(named, name))} == {
+        *(".to_q_ff.", ".to_out_ff.", "motion_modules.", "controlnet_pose.", "controlnet_face.")
+    }
+
+    # The same command has nothing more to do.
+    assert list(train(recipe, tmp_path)) == []
+
+
+def test_a_snapshot_holds_the_average_of_the_weights(tmp_path: Path, tiny_recipe: Callable[..., Recipe]) -> None:
+    moved = []
+    for decay in (0.0, 0.9999):
+        recipe = tiny_recipe(f"ema_decay={decay}", "stages.0.steps=3", "face_control=none")
+        folder = tmp_path / str(decay)
+        assert len(list(train(recipe, folder))) == 3
+        start = starting_pipeline(recipe, folder, torch.device("cpu")).unet.state_dict()
+        kept = XDynaPipeline.from_pretrained(folder / "snapshot").unet.state_dict()
+        moved.append(sum((kept[key] - start[key]).abs().sum().item() for key in start if "to_q_ff" in key))
+    last, average = moved
+    assert 0 < average < 0.9 * last  # the average trails behind
+
+
+def test_compiling_needs_a_compiler(
+    tmp_path: Path, tiny_recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(InputError, match=r"no C\+\+ compiler \(no-such-compiler\).*--set compile=false"):
+        next(train(tiny_recipe("compile=true"), tmp_path))
+
+
+def test_xdyna_mini_starts_from_nothing(tmp_path: Path) -> None:
+    """The shipped mini recipe, in its own precision, one step of each stage around an untrained autoencoder."""
     PatchAutoencoder(latent_channels=LATENT_CHANNELS).save_pretrained(tmp_path / "vae")
-    return tmp_path
+    small = ["height=64", "width=48", "compile=false", "workers=0"]
+    recipe = load_recipe("mini", [*small, "stages.0.steps=1", "stages.1.steps=1", "stages.1.num_frames=2"])
+    events = list(train(recipe, tmp_path))
+    assert [event.phase for event in events] == ["appearance", "joint"]
+    assert XDynaPipeline.from_pretrained(tmp_path / "snapshot").text_encoder is None
 
 
-def test_every_stage_runs_and_leaves_a_pipeline(folder: Path) -> None:
-    loop.train(folder, SMALL)
-    assert torch.load(folder / "checkpoint.pt", weights_only=True)["state"]["stage"] == len(SMALL)
-    assert XDynaPipeline.from_pretrained(folder / "snapshot").text_encoder is None
+def test_killed_it_goes_on_to_the_same_weights(
+    tmp_path: Path, tiny_changes: list[str], tiny_recipe: Callable[..., Recipe]
+) -> None:
+    """SIGKILL in the middle of a real command; on a CPU the two curves are equal bit for bit."""
+    changes = ["save_every_s=0", "stages.0.steps=4", "stages.1.steps=1", "workers=1"]
+    with subprocess.Popen(
+        command(tmp_path / "killed", tiny_changes + changes), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("body 3/4"):
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+
+    recipe = tiny_recipe(*changes)
+    left = load_checkpoint(tmp_path / "killed", recipe)
+    assert left is not None and left["position"]["stage"] == 0 and left["position"]["step"] in (2, 3)
+    for name in ("killed", "whole"):
+        assert list(train(recipe, tmp_path / name))
+    killed, whole = (curves(tmp_path / name) for name in ("killed", "whole"))
+    for name in ("loss", "gradient_norm", "learning_rate"):
+        assert len(whole[name]) == 5
+        assert killed[name] == whole[name]
+    ends = [load_checkpoint(tmp_path / name, recipe) for name in ("killed", "whole")]
+    assert ends[0] is not None and ends[1] is not None
+    assert all(torch.equal(ends[0]["weights"][key], value) for key, value in ends[1]["weights"].items())
 
 
-@pytest.mark.parametrize("stage", MINI_STAGES, ids=lambda stage: stage.name)
-def test_a_stage_trains_what_it_names(folder: Path, stage: Stage) -> None:
-    pipeline = build_pipeline(PatchAutoencoder.from_pretrained(folder / "vae"))
-    trained = {id(parameter) for parameter in loop.prepare_stage(pipeline, stage)}
-    motion = {id(p) for m in pipeline.unet.modules() if isinstance(m, ReferenceMotionModule) for p in m.parameters()}
-    for name in loop.COMPONENTS:
-        own = {id(parameter) for parameter in getattr(pipeline, name).parameters()} - motion
-        assert own <= trained if name in stage.trains else not own & trained
-    assert motion <= trained if stage.motion and "unet" in stage.trains else not motion & trained
+def test_two_processes_train_as_one(
+    tmp_path: Path, tiny_changes: list[str], tiny_recipe: Callable[..., Recipe]
+) -> None:
+    """The clips of a step are shared out, and the losses are those of one process."""
+    changes = ["face_control=none"]
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517"}  # what a launcher tells each
+    ranks = [
+        subprocess.Popen(
+            command(tmp_path / "two", tiny_changes + changes, "--cpu"),
+            env=os.environ | group | {"RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+        )
+        for rank in ("0", "1")
+    ]
+    list(train(tiny_recipe(*changes), tmp_path / "one"))
+    said = [process.communicate()[0].decode() for process in ranks]
+    assert [process.returncode for process in ranks] == [0, 0]
+    assert "finished" in said[0] and said[1] == ""
+    one, two = (curves(tmp_path / name) for name in ("one", "two"))
+    assert two["loss"] == [(step, pytest.approx(loss, rel=1e-4)) for step, loss in one["loss"]]
+    assert two["gradient_norm"] == [(step, pytest.approx(norm, rel=1e-3)) for step, norm in one["gradient_norm"]]
 
 
-def test_a_killed_run_goes_on_where_it_was_saved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = replace(SMALL[0], steps=3)
-    loss, steps = loop.training_loss, []
-
-    def killed_at_the_third(*arguments: object) -> torch.Tensor:
-        if len(steps) == 2:
-            raise KeyboardInterrupt
-        steps.append(1)
-        return loss(*arguments)
-
-    monkeypatch.setattr(loop, "training_loss", killed_at_the_third)
-    with pytest.raises(KeyboardInterrupt):
-        loop.train(folder, (stage,), save_every_s=0)
-    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
-    assert saved["state"]["step"] == 2
-
-    monkeypatch.setattr(loop, "training_loss", lambda *a: steps.append(1) or loss(*a))
-    loop.train(folder, (stage,))
-    assert len(steps) == 3  # one more, not three
-    assert torch.load(folder / "checkpoint.pt", weights_only=True)["state"]["frames"] == 3 * 2 * 2
-
-
-def test_nan_stops_the_run_and_keeps_the_last_good_state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop.train(folder, SMALL[:1])
-    before = (folder / "checkpoint.pt").read_bytes()
-    monkeypatch.setattr(loop, "training_loss", lambda *_: torch.tensor(float("nan")))
-    with pytest.raises(FloatingPointError, match="stage motion, step 0"):
-        loop.train(folder, SMALL)
-    assert (folder / "checkpoint.pt").read_bytes() == before
-
-
-def test_timesteps_lean_to_the_noisy_end() -> None:
-    torch.manual_seed(0)
-    steps = loop.sample_timesteps(10_000)
-    assert steps.min() >= 0 and steps.max() < 1000
-    assert 0.46 < (steps >= 600).float().mean() < 0.52  # 0.15 + 0.85 * 0.4
-
-
-def test_principal_components_alone_already_show_the_picture(tmp_path: Path) -> None:
-    vae = train_autoencoder(tmp_path, steps=20)
-    with torch.no_grad():
-        pixels = next(crops(seed=5))
-        latents = vae.encode(pixels).latent_dist.mode()
-        error = (vae.decode(latents).sample - pixels).square().mean()
-    assert -10 * torch.log10(error / 4) > 21
-    assert float(latents.std() * vae.config.scaling_factor) == pytest.approx(1, abs=0.15)
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, tiny_recipe: Callable[..., Recipe]) -> None:
+    """S-Face's weights are broken; the stage before it does not touch them."""
+    pipeline = tiny_pipeline()
+    torch.nn.init.constant_(pipeline.controlnet_face.conv_in.bias, float("nan"))
+    pipeline.save_pretrained(tmp_path / "broken")
+    recipe = tiny_recipe(f"model={tmp_path / 'broken'}", "reset=[]")
+    with pytest.raises(InputError, match=r"stage 'face', step 1: the loss is nan .*, on clips 0 to 1 of the stage\."):
+        list(train(recipe, tmp_path / "run"))
+    kept = load_checkpoint(tmp_path / "run", recipe)
+    assert kept is not None
+    assert (kept["position"]["stage"], kept["position"]["step"]) == (1, 0)
+    assert all(torch.isfinite(weight).all() for weight in kept["weights"].values())

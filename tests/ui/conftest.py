@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -36,10 +36,11 @@ PATIENCE_MS = 60_000  # for a condition on a machine that is busy with something
 
 @dataclass(frozen=True)
 class Server:
-    """The served page: where it is, and how long it took from the start of the process."""
+    """The served page: where it is, how long it took from the start of the process, and what it wrote."""
 
     url: str
     seconds_to_page: float
+    log: Path
 
 
 def free_port() -> int:
@@ -48,12 +49,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    port, folder = free_port(), tmp_path_factory.mktemp("server")
+@contextmanager
+def served(port: int, folder: Path) -> Iterator[Server]:
+    """The page in a process of its own, which ends with the block; its uploads and its log are kept in a folder."""
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "uploads")}
     url, started = f"http://127.0.0.1:{port}/", time.monotonic()
-    with (folder / "log").open("w") as log:
+    with (folder / "log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
@@ -64,10 +65,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                     break
                 assert time.monotonic() - started < 60, "the page did not appear within a minute"
                 time.sleep(0.05)
-            yield Server(url, time.monotonic() - started)
+            yield Server(url, time.monotonic() - started, folder / "log")
         finally:
             process.terminate()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with served(free_port(), tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -94,13 +101,17 @@ def visit(browser: "Browser") -> "Iterator[Callable[..., Page]]":
     """Opens a page as a new visitor; `visit(url, width=390)`."""
     contexts: list[BrowserContext] = []
 
-    def open_page(url: str, width: int = 1280, height: int = 900, color_scheme: str = "light") -> "Page":
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=color_scheme)
+    def open_page(
+        url: str, width: int = 1280, height: int = 900, color_scheme: str = "light", locale: str = "en-US"
+    ) -> "Page":
+        size = {"width": width, "height": height}
+        # Less motion: four example cards that play all the time cost a busy machine dearly.
+        context = browser.new_context(viewport=size, color_scheme=color_scheme, locale=locale, reduced_motion="reduce")
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.goto(url)
-        page.locator("#generate").wait_for()
+        page.locator("#analyse").wait_for()
         return page
 
     yield open_page

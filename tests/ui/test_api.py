@@ -8,6 +8,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from xdyna.compare.grid import read_comparison
 from xdyna.config import AnimationSettings
 from xdyna.recipe import read_recipe
 from xdyna.video import probe
@@ -24,12 +25,14 @@ def client(server: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     client.close()
 
 
-def test_two_endpoints_are_public_and_take_every_setting_by_name(client: Client) -> None:
+def test_three_endpoints_are_public_and_take_every_setting_by_name(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)
-    assert set(described["named_endpoints"]) == {"/analyze", "/generate"}
+    assert set(described["named_endpoints"]) == {"/analyze", "/generate", "/compare"}
     assert described["unnamed_endpoints"] == {}
-    names = ["photo", "clip", "consent", *(field.name for field in fields(AnimationSettings))]
-    for endpoint in described["named_endpoints"].values():
+    settings = [field.name for field in fields(AnimationSettings)]
+    for name, endpoint in described["named_endpoints"].items():
+        own = {"/analyze": [], "/generate": ["model"], "/compare": ["model", "axis", "variants"]}[name]
+        names = ["photo", "clip", "consent", *own, *settings]
         assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == names
 
 
@@ -37,13 +40,33 @@ def test_analyze(client: Client) -> None:
     overlay, pose_clip, faces, report = client.predict(**FILES, consent=True, num_frames=3, api_name="/analyze")
     assert Path(overlay).suffix == Path(faces).suffix == ".png"
     assert probe(Path(pose_clip)).width == 4 * 128  # clip and pose side by side, twice the model's size
-    assert (report["num_frames"], report["frames_with_a_face"]) == (3, 3)
+    assert (report["num_frames"], report["found"]["face"], report["frames_without_face"]) == (3, 1.0, [])
 
 
 def test_generate(client: Client) -> None:
     video, recipe = client.predict(**FILES, **FAST, consent=True, seed=5, api_name="/generate")
     assert read_recipe(Path(video)) == read_recipe(Path(recipe))
     assert read_recipe(Path(video)).settings["seed"] == 5
+
+
+def test_compare(client: Client) -> None:
+    grid, recipes, moves = client.predict(**FILES, **FAST, consent=True, seed=5, axis="face", api_name="/compare")
+    made = read_comparison(Path(grid))
+    assert [(label, recipe.settings["controlnet_face_scale"]) for label, recipe in made.items()] == [
+        ("Without face control", 0.0),
+        ("With face control", 1.0),
+    ]
+    assert {recipe.settings["seed"] for recipe in made.values()} == {5}
+    assert Path(recipes).suffix == ".json"
+    assert all(len(moves[label]["background_energy"]) == 2 for label in made)
+
+
+def test_compare_takes_variants_of_ones_own(client: Client) -> None:
+    own = "A: adapter_strength=0.5\nB: adapter_strength=0.5, static_background=true"
+    grid, *_ = client.predict(**FILES, **FAST, consent=True, variants=own, api_name="/compare")
+    assert list(read_comparison(Path(grid))) == ["A", "B"]
+    with pytest.raises(AppError, match="2 to 4 variants, got 1"):
+        client.predict(**FILES, **FAST, consent=True, variants="A: seed=1", api_name="/compare")
 
 
 @pytest.mark.parametrize(

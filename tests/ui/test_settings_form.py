@@ -9,13 +9,13 @@ from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
 from xdyna.schema import InputError, Progress
 from xdyna.ui.fragments import error, progress
-from xdyna.ui.settings_form import CLIP, MAIN, OTHER, add_input, read_settings
+from xdyna.ui.settings_form import CHECK, CLIP, MAIN, OTHER, add_input, read_settings
 
 DEFAULTS = BACKENDS["xdyna-mini"].defaults
 
 
 def test_every_setting_is_on_the_form_once() -> None:
-    assert sorted(MAIN + CLIP + OTHER) == sorted(field.name for field in fields(AnimationSettings))
+    assert sorted(MAIN + CLIP + CHECK + OTHER) == sorted(field.name for field in fields(AnimationSettings))
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,8 @@ def test_every_setting_is_on_the_form_once() -> None:
         ("guidance_scale", gr.Slider),
         ("seed", gr.Number),  # a slider of two thousand million positions is of no use
         ("start_s", gr.Number),
+        ("background_adapter_strength", gr.Textbox),  # neither a slider nor a number can be empty
+        ("reference_mode", gr.Dropdown),
         ("scheduler", gr.Dropdown),
         ("ai_label", gr.Checkbox),
         ("negative_prompt", gr.Textbox),
@@ -33,7 +35,12 @@ def test_every_setting_is_on_the_form_once() -> None:
 def test_the_input_fits_the_setting(name: str, kind: type) -> None:
     made = add_input(name, DEFAULTS)
     assert type(made) is kind
-    assert made.value == getattr(DEFAULTS, name)
+    assert made.value == (getattr(DEFAULTS, name) if kind is not gr.Textbox else getattr(DEFAULTS, name) or "")
+
+
+@pytest.mark.parametrize(("typed", "read"), [("", None), (None, None), ("0.5", 0.5), (0.5, 0.5), ("0", 0.0)])
+def test_a_number_may_be_left_open(typed: object, read: float | None) -> None:
+    assert read_settings({"background_adapter_strength": typed}).background_adapter_strength == read
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -51,6 +58,7 @@ def test_defaults_survive_the_form(backend: str) -> None:
         ("num_inference_steps", 0, "num_inference_steps must be between 1 and 100, got 0"),
         ("width", 130, "width must be a multiple of 8, got 130"),
         ("seed", None, "Seed is empty"),
+        ("background_adapter_strength", "soft", "Adapter strength of the background must be a number, got 'soft'"),
         ("scheduler", "magic", "scheduler must be one of"),
     ],
 )

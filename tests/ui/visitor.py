@@ -8,28 +8,61 @@ from playwright.sync_api import Page, expect
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+def go(page: Page, name: str) -> None:
+    """Opens a screen: "inputs", "check", "generate", "compare" or "runs"."""
+    page.locator(f"[data-step={name}]").click()
+    page.locator(f"#screen-{name}").wait_for()
+
+
+def reveal(page: Page, place: str) -> None:
+    """Opens the screen on which something is."""
+    go(page, page.locator(place).evaluate("element => element.closest('.screen').id.replace('screen-', '')"))
+
+
 def choose_example(page: Page, name: str = "sea") -> None:
     """Fills photo and clip with a shipped pair, and ticks the consent."""
+    go(page, "inputs")
     page.locator(f"#example-{name}").click()
     page.locator("#photo img").wait_for()
     page.locator("#clip video").wait_for()
-    page.locator("#result video").wait_for()
+    page.locator("#example-result video").wait_for()
     page.locator("#consent input").check()
+    expect(page.locator("#analyse")).to_be_enabled()
+
+
+def press(page: Page, button: str) -> None:
+    """A button, on whatever screen it is."""
+    reveal(page, button)
+    page.locator(button).click()
 
 
 def clear(page: Page, slot: str) -> None:
+    go(page, "inputs")
     button = page.locator(f"#{slot}").get_by_label(re.compile("^(Clear|Remove Image)$"))
     button.click()
     button.wait_for(state="hidden")
 
 
 def upload(page: Page, slot: str, path: Path) -> None:
-    """Replaces the photo or the clip."""
-    clear(page, slot)
+    """Puts a file where the photo or the clip is, or would be."""
+    go(page, "inputs")
+    if page.locator(f"#{slot} :is(img, video)").count():
+        clear(page, slot)
     page.locator(f"#{slot} input[type=file]").set_input_files(path)
 
 
+def customise(page: Page) -> None:
+    """Opens the panel with all settings of a run: its inputs are not on the page before."""
+    go(page, "generate")
+    if not page.locator("#setting-save_recipe").count():
+        page.locator("#customise > button").click()
+        page.locator("#setting-save_recipe").wait_for()
+
+
 def set_number(page: Page, setting: str, value: float) -> None:
+    if not page.locator(f"#setting-{setting}").count():
+        customise(page)
+    reveal(page, f"#setting-{setting}")
     field = page.locator(f"#setting-{setting} input[type=number]")
     field.fill(str(value))
     field.press("Enter")
@@ -38,7 +71,8 @@ def set_number(page: Page, setting: str, value: float) -> None:
 
 
 def make_fast(page: Page, num_frames: int = 4, steps: int = 2) -> None:
-    page.get_by_text("Part of the clip, size of the video").click()
+    go(page, "inputs")
+    page.get_by_text("Frame rate and size of the video").click()
     page.locator("#setting-height input[type=range]").wait_for()  # the last one: before that, input may get lost
     set_number(page, "num_inference_steps", steps)
     set_number(page, "num_frames", num_frames)
@@ -67,10 +101,11 @@ def remembered(page: Page) -> str:
 
 def expect_ready(page: Page) -> None:
     """Both jobs can be started, and none runs."""
-    expect(page.locator("#analyse")).to_be_enabled()
-    expect(page.locator("#generate")).to_be_enabled()
-    expect(page.locator("#stop")).to_be_hidden()
-    expect(page.locator("#analyse-stop")).to_be_hidden()
+    for place, visible in (("#analyse-again", True), ("#analyse-stop", False), ("#generate", True), ("#stop", False)):
+        reveal(page, "#analyse-again" if "analyse" in place else "#generate")
+        expect(page.locator(place)).to_be_visible(visible=visible)
+    for place, words in (("#analyse-again", "Analyse again"), ("#generate", "Generate")):
+        expect(page.locator(place)).to_contain_text(words)  # a button that comes back can have lost them
 
 
 def source(page: Page, place: str) -> str:
@@ -79,6 +114,7 @@ def source(page: Page, place: str) -> str:
 
 
 def expect_playing(page: Page, place: str) -> None:
+    reveal(page, place)
     page.locator(f"{place} video").scroll_into_view_if_needed()
     page.wait_for_function(
         """place => {

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import skia
+from golden.make_world import pictures
 
-from xdyna.world import EXPRESSION, SCENES, render_clip
+from xdyna.world import EXPRESSION, MOTIONS, SCENES, render_clip
 from xdyna.world.body import Person
 from xdyna.world.character import HAIR_STYLES, Character
 from xdyna.world.motion import Motion
@@ -216,8 +217,59 @@ def test_the_cast_is_diverse():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"scene_name": "moon"}, "moon"), ({"num_frames": 0}, "num_frames")]
+    ("arguments", "message"),
+    [({"scene_name": "moon"}, "moon"), ({"motion_name": "fly"}, "fly"), ({"num_frames": 0}, "num_frames")],
 )
 def test_what_it_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         render_clip(0, **arguments)
+
+
+def test_default_seeds_look_as_they_did_when_the_shipped_model_was_trained(golden):
+    wanted = np.load(golden / "world.npz")
+    found = pictures()
+    assert set(found) == set(wanted.files)
+    for name, picture in found.items():
+        difference = np.abs(picture.astype(int) - wanted[name])
+        # Another processor may round a few antialiased edges differently.
+        assert difference.mean() < 0.02 and (difference > 2).mean() < 0.001, name
+
+
+@pytest.mark.parametrize("name", MOTIONS)
+@pytest.mark.parametrize("seed", range(4))
+def test_every_motion_keeps_limbs_in_speed(name, seed):
+    """In body heights a second: an adult's wrist at 4.5 does 7.5 m/s, about what a fast dancer or boxer does."""
+    body = Character.sampled(seed).proportions
+    skeleton = pose_skeleton(body, Motion(seed, name).sample(np.arange(0, 8, 1 / 24)))
+    limits = {"wrists": 4.5, "elbows": 3.5, "ankles": 3.0, "knees": 3.0, "neck": 1.2, "pelvis": 1.2}
+    for joint, limit in limits.items():
+        speed = np.linalg.norm(np.diff(getattr(skeleton, joint), axis=0), axis=-1) * 24
+        assert speed.max() < limit, joint
+
+
+def test_turning_shows_the_body_from_both_sides():
+    for seed in range(6):
+        body = Character.sampled(seed).proportions
+        shoulders = pose_skeleton(body, Motion(seed, "turn").sample(np.arange(0, 10, 1 / 8))).shoulders
+        depth = shoulders[:, 1, 2] - shoulders[:, 0, 2]
+        assert depth.max() > body.shoulder and depth.min() < -body.shoulder
+
+
+def test_a_step_sets_one_foot_after_the_other():
+    for seed in range(6):
+        ankles = pose_skeleton(
+            Character.sampled(seed).proportions, Motion(seed, "step").sample(np.arange(0, 8, 1 / 24))
+        )
+        lifted = ankles.ankles[..., 1] < -0.035 - 0.02
+        assert lifted.any(axis=0).all(), "each foot is lifted"
+        assert not lifted.all(axis=1).any(), "never both at once"
+        assert np.ptp(ankles.pelvis[:, 0]) > 0.1
+
+
+def test_the_rest_of_the_truth():
+    clip = render_clip(3, num_frames=4)
+    left, top, right, bottom = clip.face_boxes.T
+    assert np.allclose(left, clip.face_landmarks[..., 0].min(axis=1))
+    assert np.allclose(bottom, clip.face_landmarks[..., 1].max(axis=1))
+    assert (left < right).all() and (top < bottom).all()
+    assert np.isnan(render_clip(3, num_frames=2, person=False).face_boxes).all()

@@ -2,48 +2,138 @@
 
 import time
 from collections.abc import Iterator
-from functools import lru_cache
+from dataclasses import replace
+from math import ceil
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from xdyna.backends.cost import Work, rates
+from xdyna.backends.interface import Backend, Plan, Stop
+from xdyna.backends.memory import fitting_mode, gpu_gb
 from xdyna.config import AnimationSettings
-from xdyna.pipelines import XDynaOutput, XDynaPipeline
-from xdyna.pipelines.schedulers import with_sampler
-from xdyna.preprocess.controls import draw_controls
-from xdyna.schema import Animation, Conditions, Progress, Video
+from xdyna.schema import Animation, Conditions, Frames, Progress, Video
 from xdyna.weights import locate, revision
 
-_LOADING = Lock()  # diffusers cannot load twice at the same time
+if TYPE_CHECKING:
+    from xdyna.pipelines import XDynaPipeline
 
 PHASES = {"denoise": "Denoising", "decode": "Decoding"}
+RESIDENT = {"full": 1.0, "model_offload": 0.5, "sequential_offload": 0.08}
+"""Share of the networks' memory that is on a GPU at once in each memory mode, by their sizes."""
+OPTIONS = (
+    *("num_inference_steps", "guidance_scale", "adapter_strength", "background_adapter_strength", "reference_mode"),
+    *("static_background", "controls_on_person_only", "controlnet_pose_scale", "controlnet_face_scale"),
+    *("ip_adapter_scale", "context_frames", "context_overlap", "negative_prompt", "scheduler"),
+    *("memory_mode", "window_schedule", "guidance_start", "guidance_end", "reference_cache", "feature_cache_interval"),
+)
 
 
-class XDynaBackend:
+class XDyna(Backend):
+    """X-Dyna (arXiv 2501.10021): pose and S-Face ControlNets, windows over clips of any length."""
+
+    def plan(
+        self, settings: AnimationSettings, num_driving_frames: int | None = None, gpu_gb: float | None = None
+    ) -> Plan:
+        """See `Backend.plan`."""
+        num_frames, known = num_driving_frames or settings.num_frames, rates(self.name)
+        windows = num_windows(num_frames, settings)
+        work = Work(
+            height=settings.height,
+            width=settings.width,
+            num_frames=num_frames,
+            frames_at_once=min(num_frames, settings.context_frames),
+            num_windows=windows,
+            num_steps=settings.num_inference_steps,
+            guided=settings.guidance_scale > 1,
+        )
+        # Steps outside the interval of guidance take half as long.
+        unguided_s, share = replace(work, guided=False).seconds(known), settings.guidance_end - settings.guidance_start
+        needs_gb = {mode: self._memory_gb(work, mode) for mode in RESIDENT}
+        mode = fitting_mode(self.title, needs_gb, gpu_gb, settings.memory_mode)
+        return Plan(
+            height=settings.height,
+            width=settings.width,
+            fps=settings.fps,
+            source_index=tuple(range(num_frames)),
+            num_windows=windows,
+            num_steps=windows * settings.num_inference_steps,
+            seconds=unguided_s + share * (work.seconds(known) - unguided_s),
+            memory_gb=needs_gb[mode],
+            device=known.device,
+            measured=known.measured,
+            memory_mode=mode,
+        )
+
+    def _memory_gb(self, work: Work, mode: str) -> float:
+        """Peak memory in a mode, in 1e9 bytes; all but the first run one half of guidance after the other."""
+        known = rates(self.name)
+        resident = RESIDENT[mode] if "gpu" in self.needs else 1.0  # a CPU holds the networks either way
+        return resident * known.base_gb + (work.memory_gb(known) - known.base_gb) / (
+            1 if mode == "full" else work.passes
+        )
+
+    def prepare(self, conditions: Conditions, settings: AnimationSettings) -> dict[str, Frames]:
+        """The pose, and the eyes and mouth and the head that the face ControlNet sees."""
+        from xdyna.preprocess.controls import draw_controls
+
+        return dict(vars(draw_controls(conditions)))
+
+    def load(self, device: str | None = None) -> "XDynaModel":
+        """See `Backend.load`."""
+        folder = locate(self.name)
+        import torch
+
+        from xdyna.pipelines import XDynaPipeline
+
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # The mini model is stored in half precision and runs in single on a CPU, which computes no faster in half.
+        dtype = torch.float16 if device.startswith("cuda") else torch.float32
+        pipeline = XDynaPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        pipeline.set_progress_bar_config(disable=True)
+        return XDynaModel(self, pipeline, revision(folder), device)
+
+
+class XDynaModel:
     """A pipeline on its device.
 
     Args:
-        name: key in `BACKENDS`, recorded with every result.
-        pipeline: on the device it will run on.
+        backend: what it was loaded from.
+        pipeline: on the CPU.
         revision: of its weights.
+        device: where to compute.
     """
 
-    def __init__(self, name: str, pipeline: XDynaPipeline, revision: str) -> None:
-        self.name, self.pipeline, self.revision = name, pipeline, revision
+    def __init__(self, backend: XDyna, pipeline: "XDynaPipeline", revision: str, device: str = "cpu") -> None:
+        self.backend, self.pipeline, self.revision, self.device = backend, pipeline, revision, device
+        self.memory_mode = ""
         self.lock = Lock()
 
-    def run(self, conditions: Conditions, settings: AnimationSettings) -> Iterator[Progress | Animation]:
-        """Yields a `Progress` per window and per decoded frame, then one `Animation`. Close it to stop."""
+    def run(
+        self, conditions: Conditions, settings: AnimationSettings, stop: Stop | None = None
+    ) -> Iterator[Progress | Animation]:
+        """Yields a `Progress` per window and per decoded frame, then one `Animation`; see `Model.run`."""
+        import torch
+
+        from xdyna.photo import crop_to_aspect
+        from xdyna.pipelines import XDynaOutput
+        from xdyna.pipelines.preview import preview_frames
+        from xdyna.pipelines.schedulers import with_sampler
+
         started = time.monotonic()
         yield Progress(phase="Encoding the photo", step=0, total=1)
-        drawn = draw_controls(conditions)
+        plan = self.backend.plan(settings, conditions.num_frames, gpu_gb(self.device))
+        if plan.memory_mode != self.memory_mode:
+            self.pipeline.set_memory_mode(plan.memory_mode, self.device)
+            self.memory_mode = plan.memory_mode
+        seen = self.backend.prepare(conditions, settings)
         self.pipeline.scheduler = with_sampler(self.pipeline.scheduler, settings.scheduler)
         events = self.pipeline.stream(
-            image=conditions.reference_image,
-            pose_frames=drawn.pose,
-            face_local_frames=drawn.face_local,
-            face_global_frames=drawn.face_global,
+            image=crop_to_aspect(conditions.reference_image, conditions.size, conditions.photo_box),
+            pose_frames=seen["pose"],
+            face_local_frames=seen["face_local"],
+            face_global_frames=seen["face_global"],
             prompt=settings.prompt,
             negative_prompt=settings.negative_prompt,
             num_inference_steps=settings.num_inference_steps,
@@ -52,20 +142,33 @@ class XDynaBackend:
             controlnet_pose_scale=settings.controlnet_pose_scale,
             controlnet_face_scale=settings.controlnet_face_scale,
             ip_adapter_scale=settings.ip_adapter_scale,
+            reference_mode=settings.reference_mode,
+            background_adapter_strength=settings.background_adapter_strength,
+            controls_on_person_only=settings.controls_on_person_only,
+            static_background=settings.static_background,
+            person_masks=conditions.person_masks,
+            reference_person_mask=conditions.reference_person_mask,
             context_frames=settings.context_frames,
             context_overlap=settings.context_overlap,
+            window_schedule=settings.window_schedule,
+            guidance_start=settings.guidance_start,
+            guidance_end=settings.guidance_end,
+            reference_cache=settings.reference_cache,
+            feature_cache_interval=settings.feature_cache_interval,
             generator=torch.Generator().manual_seed(settings.seed),
         )
-        phase, phase_started = "", started
+        phase, phase_started, steps_done = "", started, 0
         for event in events:
             if isinstance(event, XDynaOutput):
                 frames = (event.frames * 255).round().astype(np.uint8)
                 yield Animation(
                     video=Video(frames=frames, fps=conditions.fps),
-                    controls=drawn,
-                    model=self.name,
+                    controls=seen,
+                    model=self.backend.name,
                     revision=self.revision,
                     seconds=time.monotonic() - started,
+                    stopped=steps_done < len(self.pipeline.scheduler.timesteps),
+                    source_index=tuple(range(len(frames))),
                 )
                 return
             if event.phase != phase:
@@ -76,28 +179,45 @@ class XDynaBackend:
                 step=event.step,
                 total=event.total,
                 seconds_left=spent / event.step * (event.total - event.step),
+                preview=None
+                if event.clean_latents is None
+                else preview_frames(self.pipeline.vae, event.clean_latents),
             )
+            steps_done = event.denoising_step + 1
+            if stop is not None and stop():
+                self.pipeline.interrupt = True
 
 
-def load(name: str) -> XDynaBackend:
-    """Loads a model on first use and keeps it. One model stays loaded at a time; any thread may ask.
-
-    Args:
-        name: a key of `BACKENDS`.
-
-    Raises:
-        InputError: its weights are not on this machine; the message gives the command that fetches them.
-    """
-    with _LOADING:
-        return _load(name)
+def num_windows(num_frames: int, settings: AnimationSettings) -> int:
+    """Windows of one denoising step: those of `xdyna.pipelines.context`, counted without loading it."""
+    if num_frames <= settings.context_frames:
+        return 1
+    stride = settings.context_frames - settings.context_overlap
+    if settings.window_schedule == "open":
+        return ceil((num_frames - settings.context_frames) / stride) + 1  # one more at some steps
+    return ceil(num_frames / stride)
 
 
-@lru_cache(maxsize=1)
-def _load(name: str) -> XDynaBackend:
-    folder = locate(name)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    # The mini model is stored in half precision and runs in single on a CPU, which computes no faster in half.
-    dtype = torch.float16 if device == "cuda" else torch.float32
-    pipeline = XDynaPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    pipeline.set_progress_bar_config(disable=True)
-    return XDynaBackend(name, pipeline.to(device), revision(folder))
+OFFICIAL = AnimationSettings()
+
+XDYNA = XDyna(
+    name="xdyna",
+    title="X-Dyna",
+    notice="The official X-Dyna weights. Real people, 512 x 896, on a GPU with 20 GB or more.",
+    defaults=OFFICIAL,
+    needs=frozenset({"pose", "face", "gpu"}),
+    options=OPTIONS,
+    min_gpu_gb=20.0,
+)
+
+XDYNA_MINI = XDyna(
+    name="xdyna-mini",
+    title="xdyna-mini",
+    notice=(
+        "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU; "
+        "real photos need the official weights: run `xdyna weights pull` on a machine with a GPU."
+    ),
+    defaults=replace(OFFICIAL, height=224, width=128, num_inference_steps=3, guidance_scale=1.0),
+    needs=frozenset({"pose", "face"}),
+    options=OPTIONS,
+)

@@ -5,6 +5,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.autoencoders.vae import Decoder, DecoderOutput, DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 LATENT_LOG_VARIANCE = -12.0  # the encoder is deterministic up to this
@@ -50,12 +51,14 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         nn.init.zeros_(self.decoder.conv_out.weight)
         nn.init.zeros_(self.decoder.conv_out.bias)
 
+    @apply_forward_hook
     def encode(self, x: Tensor) -> AutoencoderKLOutput:
         """Maps `(batch, 3, h, w)` in -1..1 to a distribution over `(batch, latent_channels, h / 8, w / 8)`."""
         mean = self.encoder(x)
         moments = torch.cat([mean, torch.full_like(mean, LATENT_LOG_VARIANCE)], dim=1)
         return AutoencoderKLOutput(latent_dist=DiagonalGaussianDistribution(moments))
 
+    @apply_forward_hook
     def decode(self, z: Tensor) -> DecoderOutput:
         """Maps `(batch, latent_channels, h, w)` to `(batch, 3, 8 * h, 8 * w)`, about -1..1."""
         correction = nn.functional.pixel_shuffle(self.decoder(z), 2)

@@ -1,5 +1,7 @@
 """The X-Dyna UNet on diffusers' own motion UNet."""
 
+from functools import partial
+
 import torch
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.attention import BasicTransformerBlock
@@ -13,8 +15,14 @@ from diffusers.models.unets.unet_motion_model import (
 )
 from torch import Tensor, nn
 
-from xdyna.models.dynamics_adapter import add_dynamics_adapter, add_image_tokens
+from xdyna.models.dynamics_adapter import (
+    REFERENCE_MODES,
+    add_dynamics_adapter,
+    add_image_tokens,
+    token_strengths,
+)
 from xdyna.models.motion_module import ClipGroupNorm, ReferenceMotionModule, copy_norm
+from xdyna.models.reference_features import ReferenceFeatures
 
 
 class XDynaUNet(UNetMotionModel):
@@ -57,7 +65,7 @@ class XDynaUNet(UNetMotionModel):
         norm_num_groups: int = 32,
         norm_eps: float = 1e-5,
         cross_attention_dim: int = 768,
-        num_attention_heads: int = 8,
+        num_attention_heads: int | tuple[int, ...] = 8,
         motion_max_seq_length: int = 24,
         motion_num_attention_heads: int = 8,
         num_image_tokens: int = 16,
@@ -107,6 +115,10 @@ class XDynaUNet(UNetMotionModel):
         mid_block_additional_residual: Tensor | None = None,
         adapter_strength: float = 1.0,
         ip_adapter_scale: float = 1.0,
+        reference_mode: str = "dynamics_adapter",
+        background_adapter_strength: float | None = None,
+        person_masks: Tensor | None = None,
+        reference_features: ReferenceFeatures | None = None,
         return_dict: bool = True,
     ) -> UNetMotionOutput | tuple[Tensor]:
         """Predicts noise for a clip.
@@ -116,42 +128,116 @@ class XDynaUNet(UNetMotionModel):
             timestep: one for all frames, the reference included.
             encoder_hidden_states: `(batch, text_tokens + num_image_tokens, cross_attention_dim)`, text first.
             down_block_additional_residuals: ControlNet residuals of the driving frames,
-                `(batch * num_frames, channels, height, width)` each; the reference gets none.
+                `(batch * num_frames, channels, height, width)` each, or a scalar; the reference gets none.
             mid_block_additional_residual: the same for the middle block.
             adapter_strength: weight of the Dynamics-Adapter; at 0 it is not computed.
             ip_adapter_scale: weight of the image tokens; at 0 they are not read.
+            reference_mode: one of `REFERENCE_MODES`: "dynamics_adapter"; "reference_attention", which joins the
+                reference's keys and values to every frame's self-attention instead (an approximation of a
+                ReferenceNet unless trained so); "image_tokens", where self-attention does not see the reference. In
+                every mode the reference stays in the clip's group statistics: the backbone was trained with it there,
+                and the modes are to differ in nothing but attention. So in "image_tokens" its brightness and contrast
+                still play a small part.
+            background_adapter_strength: the adapter's weight outside the person; None is `adapter_strength`. Only
+                "dynamics_adapter" reads it.
+            person_masks: `(1 or batch, num_frames, any height, any width)` in 0..1, 1 on the person, soft edges
+                welcome; driving frames only. Needed where the two weights differ.
+            reference_features: an approximation. Empty ones are filled from a `sample` that is the reference alone;
+                with filled ones, of as many rows, `sample` and result are the driving frames alone.
             return_dict: whether to wrap the result.
 
         Returns:
             `(batch, channels, 1 + num_frames, height, width)`; frame 0 carries no meaning.
 
         Raises:
-            ValueError: there is no driving frame, or there are more than the motion modules have positions.
+            ValueError: there is no driving frame, or there are more than the motion modules have positions; the
+                reference mode is unknown; masks are needed and missing.
         """
         num_frames = sample.shape[2]
+        recording = reference_features is not None and not reference_features.moments
+        num_driven = num_frames if reference_features is not None else num_frames - 1
         limit = self.config.motion_max_seq_length
-        if not 2 <= num_frames <= limit + 1:
-            raise ValueError(f"a window needs 1 to {limit} driving frames beside the reference, got {num_frames - 1}")
-        for module in self.modules():
-            if isinstance(module, ClipGroupNorm):
-                module.num_frames = num_frames
+        if not 1 <= num_driven <= limit:
+            raise ValueError(f"a window needs 1 to {limit} driving frames beside the reference, got {num_driven}")
+        if recording and num_frames > 1:
+            raise ValueError(f"reference features are recorded from the reference alone, got {num_frames} frames")
+        if reference_mode not in REFERENCE_MODES:
+            raise ValueError(f"reference_mode must be one of {', '.join(REFERENCE_MODES)}, got {reference_mode!r}")
+        self._tell_layers(num_frames, reference_features, recording)
+        if reference_mode != "dynamics_adapter":
+            background_adapter_strength = None
 
         num_text = encoder_hidden_states.shape[1] - self.config.num_image_tokens
         residuals = down_block_additional_residuals
         middle = mid_block_additional_residual
-        return super().forward(
+        pad = partial(_skip_reference, num_frames=num_frames) if reference_features is None else lambda driven: driven
+        output = super().forward(
             sample,
             timestep,
             encoder_hidden_states=encoder_hidden_states.split([num_text, self.config.num_image_tokens], dim=1),
-            down_block_additional_residuals=residuals and tuple(_skip_reference(r, num_frames) for r in residuals),
-            mid_block_additional_residual=None if middle is None else _skip_reference(middle, num_frames),
+            down_block_additional_residuals=residuals and tuple(pad(r) for r in residuals),
+            mid_block_additional_residual=None if middle is None else pad(middle),
             cross_attention_kwargs={
                 "num_frames": num_frames,
-                "adapter_strength": adapter_strength,
+                "adapter_strength": adapter_strength
+                if recording
+                else self._adapter_strengths(
+                    sample,
+                    adapter_strength,
+                    background_adapter_strength,
+                    person_masks,
+                    with_reference=reference_features is None,
+                ),
+                "reference_mode": reference_mode,
                 "ip_adapter_scale": ip_adapter_scale,
+                "reference_features": reference_features,
+                "recording": recording,
             },
             return_dict=return_dict,
         )
+        if reference_features is not None:
+            self._tell_layers(num_frames)  # else they would keep the features in memory
+        return output
+
+    def _tell_layers(
+        self, num_frames: int, reference_features: ReferenceFeatures | None = None, recording: bool = False
+    ) -> None:
+        """What diffusers' blocks do not pass on to the layers in them."""
+        for module in self.modules():
+            if isinstance(module, ClipGroupNorm):
+                module.num_frames = num_frames
+                module.reference_features, module.recording = reference_features, recording
+            elif isinstance(module, ReferenceMotionModule):
+                module.reference_first = reference_features is None or recording
+
+    def _adapter_strengths(
+        self,
+        sample: Tensor,
+        person: float,
+        background: float | None,
+        person_masks: Tensor | None,
+        with_reference: bool,
+    ) -> float | dict[int, Tensor]:
+        """One weight for all tokens, or one for each where person and background differ."""
+        if background is None or background == person:
+            return person
+        if person_masks is None:
+            raise ValueError(f"background_adapter_strength {background:g} is not {person:g}: give person_masks")
+        masks = person_masks.to(sample).expand(len(sample), -1, -1, -1)
+        strengths = token_strengths(masks, person, background, self._attention_sizes(*sample.shape[-2:]))
+        if with_reference:
+            return strengths
+        clips = {tokens: weights.unflatten(0, (len(sample), -1)) for tokens, weights in strengths.items()}
+        return {tokens: weights[:, 1:].flatten(0, 1) for tokens, weights in clips.items()}
+
+    def _attention_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """`(height, width)` at every level of the network, finest first."""
+        padding = max(2 * self.config.downsample_padding, 1)  # without padding the downsampler adds one row itself
+        sizes = [(height, width)]
+        for _ in self.config.down_block_types[1:]:
+            height, width = (height + padding - 1) // 2, (width + padding - 1) // 2
+            sizes.append((height, width))
+        return sizes
 
     def dynamics_adapters(self) -> list[Attention]:
         """The self-attention layers that carry a Dynamics-Adapter, in the order of the network."""
@@ -191,5 +277,7 @@ class PositionedConv2d(nn.Conv2d):
 
 def _skip_reference(residual: Tensor, num_frames: int) -> Tensor:
     """Puts a zero frame in front of each clip: `(batch * n, ...)` becomes `(batch * (n + 1), ...)`."""
+    if not residual.ndim:
+        return residual  # one number for all
     clips = residual.unflatten(0, (-1, num_frames - 1))
     return torch.cat([torch.zeros_like(clips[:, :1]), clips], dim=1).flatten(0, 1)

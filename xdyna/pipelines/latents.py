@@ -23,9 +23,33 @@ def normalise_clip(frames: Frames) -> Tensor:
     Returns:
         `(num_frames, 3, height, width)` float32.
     """
-    clip = 2 * (torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255) - 1
-    low, high = clip.min(), clip.max()
-    return (clip - low) / (high - low) if high > low else torch.zeros_like(clip)
+    return normalise_frames(frames, clip_range(frames))
+
+
+def clip_range(frames: Frames) -> tuple[int, int]:
+    """The darkest and the brightest value of a clip, 0..255."""
+    return int(frames.min()), int(frames.max())
+
+
+def normalise_frames(frames: Frames, limits: tuple[int, int]) -> Tensor:
+    """Some frames of a control clip, scaled as `normalise_clip` scales the whole.
+
+    Args:
+        frames: `(any number, height, width, 3)` uint8.
+        limits: `clip_range` of the clip.
+
+    Returns:
+        `(any number, 3, height, width)` float32.
+    """
+    values, ends = _signed(torch.from_numpy(np.ascontiguousarray(frames))), _signed(torch.tensor(limits))
+    low, high = ends.unbind()
+    clip = values.permute(0, 3, 1, 2)
+    return (clip - low) / (high - low) if limits[0] < limits[1] else torch.zeros_like(clip)
+
+
+def _signed(levels: Tensor) -> Tensor:
+    """0..255 as -1..1."""
+    return 2 * (levels.float() / 255) - 1
 
 
 def blurred(latents: Tensor) -> Tensor:

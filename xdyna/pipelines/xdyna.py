@@ -1,12 +1,14 @@
 """The X-Dyna pipeline."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, DiffusionPipeline
+from diffusers import AutoencoderKL, ControlNetModel, DiffusionPipeline, LCMScheduler
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
@@ -15,12 +17,22 @@ from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from xdyna.models import PatchAutoencoder, Resampler, XDynaUNet
+from xdyna.models.condition_embedding import AheadConditionEmbedding
 from xdyna.photo import crop_to_aspect
-from xdyna.pipelines.context import context_windows
-from xdyna.pipelines.latents import downgraded, normalise_clip
-from xdyna.schema import Frames, Image
+from xdyna.pipelines.approximations import approximations
+from xdyna.pipelines.content_cache import ContentCache, Key, content_hash, weights_key
+from xdyna.pipelines.context import SCHEDULES, context_windows, open_windows
+from xdyna.pipelines.controls import Control, Windows
+from xdyna.pipelines.denoiser import Denoiser, WindowBlend
+from xdyna.pipelines.latents import downgraded
+from xdyna.pipelines.memory import MEMORY_MODES, place
+from xdyna.pipelines.person import StaticBackground, latent_masks
+from xdyna.pipelines.schedulers import clean_estimate, noise_levels
+from xdyna.pipelines.unfinished import UnfinishedRun, run_key
+from xdyna.pipelines.xdyna_inputs import check_choice, check_clips, check_masks, check_range
+from xdyna.schema import Floats, Frames, Image
 
-MIN_LATENT_SIZE = 5  # the blur of the first latents reflects four pixels
+CACHE_BYTES = 2**30  # what is kept from one run for the next: encodings and embedded clips
 
 
 @dataclass
@@ -28,8 +40,8 @@ class XDynaOutput(BaseOutput):
     """Result of the pipeline.
 
     Attributes:
-        frames: `(num_frames, height, width, 3)` float32 in 0..1, or latents
-            `(1, channels, num_frames, height / 8, width / 8)` for `output_type="latent"`.
+        frames: `(num_frames, height, width, 3)` float32 in 0..1, or uint8 for `output_type="uint8"`, a quarter of the
+            memory; or latents `(1, channels, num_frames, height / 8, width / 8)` for `output_type="latent"`.
     """
 
     frames: Any
@@ -46,6 +58,7 @@ class XDynaStep:
         denoising_step: index of the current denoising step.
         latents: the clip so far; they change once per denoising step.
         noise_prediction: guided prediction of a step that has just ended, else None.
+        clean_latents: what that prediction takes the finished clip to be, else None; `preview_frames` shows it.
     """
 
     phase: str
@@ -54,6 +67,7 @@ class XDynaStep:
     denoising_step: int
     latents: Tensor
     noise_prediction: Tensor | None = None
+    clean_latents: Tensor | None = None
 
     @property
     def ends_denoising_step(self) -> bool:
@@ -107,54 +121,37 @@ class XDynaPipeline(DiffusionPipeline):
             text_encoder=text_encoder,
             tokenizer=tokenizer,
         )
+        for controlnet in (controlnet_pose, controlnet_face):
+            AheadConditionEmbedding.convert(controlnet)
+        self.cache = ContentCache(CACHE_BYTES)
+        self.memory = MEMORY_MODES["full"]
         self.vae_scale_factor = 8  # of SD 1.5's autoencoder and of every one that stands in for it
         self._interrupt = False
 
     @property
     def interrupt(self) -> bool:
-        """Set to True from a callback to stop after the current step; what is done is decoded and returned."""
+        """Set to True to stop after the current denoising step: its estimate of the finished clip is returned."""
         return self._interrupt
 
     @interrupt.setter
     def interrupt(self, value: bool) -> None:
         self._interrupt = value
 
-    def check_inputs(
-        self,
-        height: int,
-        width: int,
-        clips: dict[str, Frames | None],
-        context_frames: int,
-        context_overlap: int,
-        guidance_scale: float,
-        num_inference_steps: int,
-    ) -> None:
-        """Raises a ValueError that gives the value and the limit if the arguments do not fit together."""
-        factor = self.vae_scale_factor
-        for name, value in (("height", height), ("width", width)):
-            if value % factor or value < MIN_LATENT_SIZE * factor:
-                raise ValueError(
-                    f"{name} must be a multiple of {factor}, at least {MIN_LATENT_SIZE * factor}, got {value}"
-                )
-        lengths = {name: len(clip) for name, clip in clips.items() if clip is not None}
-        if len(set(lengths.values())) > 1 or min(lengths.values()) < 1:
-            raise ValueError(f"all control clips must have the same number of frames, at least 1, got {lengths}")
-        for name, clip in clips.items():
-            if clip is not None and (clip.shape[1:] != (height, width, 3) or clip.dtype != np.uint8):
-                raise ValueError(
-                    f"{name} must be (num_frames, {height}, {width}, 3) uint8, got {clip.shape} {clip.dtype}"
-                )
-        if (clips["face_local_frames"] is None) != (clips["face_global_frames"] is None):
-            raise ValueError("face_local_frames and face_global_frames belong together: give both or neither")
-        limit = self.unet.config.motion_max_seq_length
-        if not 1 <= context_frames <= limit:
-            raise ValueError(f"context_frames must be between 1 and {limit}, got {context_frames}")
-        if not 0 <= context_overlap < context_frames:
-            raise ValueError(f"context_overlap must be between 0 and {context_frames - 1}, got {context_overlap}")
-        if guidance_scale < 1:
-            raise ValueError(f"guidance_scale must be at least 1 (1 = off), got {guidance_scale}")
-        if num_inference_steps < 1:
-            raise ValueError(f"num_inference_steps must be at least 1, got {num_inference_steps}")
+    def set_memory_mode(self, name: str, device: torch.device | str) -> None:
+        """Puts the networks where a memory mode wants them; the result stays the same.
+
+        Args:
+            name: a key of `xdyna.pipelines.memory.MEMORY_MODES`.
+            device: that computes.
+
+        Raises:
+            ValueError: there is no such mode.
+        """
+        check_choice("memory mode", name, tuple(MEMORY_MODES))
+        self.memory = MEMORY_MODES[name]
+        self.cache.max_bytes = int(CACHE_BYTES * self.memory.cache_share)
+        self.cache.clear()
+        place(self, self.memory, device)
 
     def encode_prompt(self, prompt: str) -> Tensor:
         """Text tokens `(1, 77, dim)`; without a text encoder one zero token, which attention ignores."""
@@ -179,12 +176,16 @@ class XDynaPipeline(DiffusionPipeline):
         negative, positive = self.resampler(features.to(self.resampler.dtype)).to(self.unet.dtype).chunk(2)
         return negative, positive
 
-    def encode_reference(self, image: Image, height: int, width: int, generator: torch.Generator | None) -> Tensor:
-        """Latent of the cropped picture, `(1, channels, 1, height / 8, width / 8)`, sampled from the posterior."""
+    def encode_reference(self, image: Image, height: int, width: int) -> Tensor:
+        """Moments of the cropped picture's latent, `(1, 2 * channels, height / 8, width / 8)`."""
         pixels = torch.from_numpy(crop_to_aspect(image, (height, width))).permute(2, 0, 1)[None]
         pixels = (pixels.float() / 127.5 - 1).to(self._device, self.vae.dtype)
-        posterior = self.vae.encode(pixels).latent_dist
-        return self.scale_latents(posterior.sample(generator)).to(self.unet.dtype)
+        return self.vae.encode(pixels).latent_dist.parameters
+
+    def sample_reference(self, moments: Tensor, generator: torch.Generator | None) -> Tensor:
+        """A latent from its moments, `(1, channels, 1, height / 8, width / 8)`: the official code takes no mean."""
+        sample = DiagonalGaussianDistribution(moments).sample(generator)
+        return self.scale_latents(sample).to(self.unet.dtype)
 
     def scale_latents(self, sample: Tensor) -> Tensor:
         """One VAE sample `(1, channels, h, w)` as the diffusion model sees it, `(1, channels, 1, h, w)`."""
@@ -206,87 +207,6 @@ class XDynaPipeline(DiffusionPipeline):
         pixels = self.vae.decode((latent / self.vae.config.scaling_factor).to(self.vae.dtype)).sample
         return (pixels / 2 + 0.5).clamp(0, 1)[0].permute(1, 2, 0).float().cpu().numpy()
 
-    def control_residuals(
-        self,
-        latents: Tensor,
-        timestep: Tensor,
-        text: Tensor,
-        controls: list[tuple[ControlNetModel, Tensor, float]],
-    ) -> tuple[tuple[Tensor, ...] | None, Tensor | None]:
-        """Sums the residuals of all ControlNets.
-
-        Args:
-            latents: `(batch, channels, num_frames, h, w)`, the driving frames of a window.
-            timestep: scalar.
-            text: `(batch, tokens, dim)`; the ControlNets see no image tokens.
-            controls: ControlNet, its condition `(num_frames, channels, height, width)` and its scale.
-
-        Returns:
-            Residuals of the down path and of the middle block, `(batch * num_frames, ...)`, or None and None.
-        """
-        batch, _, num_frames = latents.shape[:3]
-        frames = latents.transpose(1, 2).flatten(0, 1)
-        text = text.repeat_interleave(num_frames, dim=0)
-        total: list[Tensor] | None = None
-        for controlnet, condition, scale in controls:
-            down, middle = controlnet(
-                frames,
-                timestep,
-                encoder_hidden_states=text,
-                controlnet_cond=condition.repeat(batch, 1, 1, 1),
-                conditioning_scale=scale,
-                return_dict=False,
-            )
-            residuals = [*down, middle]
-            total = residuals if total is None else [a + b for a, b in zip(total, residuals, strict=True)]
-        return (None, None) if total is None else (tuple(total[:-1]), total[-1])
-
-    def predict_noise(
-        self,
-        latents: Tensor,
-        reference: Tensor,
-        timestep: Tensor,
-        text: Tensor,
-        image_tokens: Tensor,
-        controls: list[tuple[ControlNetModel, Tensor, float]],
-        adapter_strength: float,
-        ip_adapter_scale: float,
-    ) -> Tensor:
-        """One window through ControlNets and UNet.
-
-        Args:
-            latents: `(1, channels, num_frames, h, w)`.
-            reference: `(1, channels, 1, h, w)`.
-            timestep: scalar.
-            text: `(1 or 2, tokens, dim)`; two rows are [unconditional, conditional].
-            image_tokens: `(1 or 2, tokens, dim)`.
-            controls: see `control_residuals`.
-            adapter_strength: weight of the Dynamics-Adapter.
-            ip_adapter_scale: weight of the image tokens.
-
-        Returns:
-            `(1 or 2, channels, 1 + num_frames, h, w)`; frame 0 is the reference and carries no meaning.
-        """
-        rows = len(text)
-        # The ControlNets see no image tokens, so with one text in both rows they would do the same work twice.
-        shared = rows == 2 and torch.equal(text[0], text[1])
-        control_rows = 1 if shared else rows
-        down, middle = self.control_residuals(
-            latents.expand(control_rows, -1, -1, -1, -1), timestep, text[:control_rows], controls
-        )
-        if shared and down is not None and middle is not None:
-            down, middle = tuple(residual.repeat(2, 1, 1, 1) for residual in down), middle.repeat(2, 1, 1, 1)
-        sample = torch.cat([reference, latents], dim=2).expand(rows, -1, -1, -1, -1)
-        return self.unet(
-            sample,
-            timestep,
-            encoder_hidden_states=torch.cat([text, image_tokens], dim=1),
-            down_block_additional_residuals=down,
-            mid_block_additional_residual=middle,
-            adapter_strength=adapter_strength,
-            ip_adapter_scale=ip_adapter_scale,
-        ).sample
-
     @torch.no_grad()
     def stream(
         self,
@@ -302,8 +222,20 @@ class XDynaPipeline(DiffusionPipeline):
         controlnet_pose_scale: float = 1.0,
         controlnet_face_scale: float = 1.0,
         ip_adapter_scale: float = 1.0,
+        reference_mode: str = "dynamics_adapter",
+        background_adapter_strength: float | None = None,
+        controls_on_person_only: bool = False,
+        static_background: bool = False,
+        person_masks: Floats | None = None,
+        reference_person_mask: Floats | None = None,
         context_frames: int = 16,
         context_overlap: int = 4,
+        window_schedule: str = "loop",
+        guidance_start: float = 0.0,
+        guidance_end: float = 1.0,
+        reference_cache: bool = False,
+        feature_cache_interval: int = 1,
+        unfinished: Path | None = None,
         generator: torch.Generator | None = None,
         prompt_embeds: Tensor | None = None,
         image_embeds: Tensor | None = None,
@@ -327,15 +259,39 @@ class XDynaPipeline(DiffusionPipeline):
             controlnet_pose_scale: scales the pose ControlNet; at 0 it does not run.
             controlnet_face_scale: scales S-Face; at 0 it does not run.
             ip_adapter_scale: scales the image tokens.
+            reference_mode: how spatial attention reads the reference, one of `xdyna.models.REFERENCE_MODES`:
+                "dynamics_adapter"; "reference_attention" or "image_tokens" imitate a ReferenceNet and an IP-Adapter
+                (paper figure 3), approximately, since the weights were trained for the adapter.
+            background_adapter_strength: scales the Dynamics-Adapter's residual outside the person; None is
+                `adapter_strength`. An addition of ours: the official code has one strength.
+            controls_on_person_only: whether the ControlNets' residuals are kept from the background (in the spirit of
+                paper section 3.4, which reaches this by training).
+            static_background: whether the photo's background is put back at every step, as methods without background
+                dynamics show it; an imitation for comparison.
+            person_masks: `(num_frames, any height, any width)` float in 0..1, 1 on the person as the clip moves, soft
+                edges welcome; the three above need it.
+            reference_person_mask: `(any height, any width)` float in 0..1, the person in the cropped photo: a static
+                background does not show them there once they have moved away. None shows them.
             context_frames: frames of one window, at most what the motion modules hold (24).
             context_overlap: frames that neighbouring windows share.
+            window_schedule: "loop", where windows wrap round the clip's end as in the official code, or "open", where
+                they do not and fade into one another over their overlap.
+            guidance_start: share of the steps, 0..1, after which guidance begins; before, only the conditional half
+                is computed.
+            guidance_end: share of the steps after which it ends.
+            reference_cache: whether the reference is computed once a timestep, by itself, instead of with every
+                window. An approximation: see `xdyna.models.reference_features`.
+            feature_cache_interval: every how many steps the whole UNet and the ControlNets run; at the others their
+                coarse features are those of the step before. 1 is exact; more is an approximation.
+            unfinished: a folder for this run alone. If the program is killed, the same call with the same folder goes
+                on where it was; it is empty again in the end.
             generator: source of every random draw; the same seed gives the same result on one machine.
             prompt_embeds: `(2, tokens, dim)` [negative, positive] instead of the prompts.
             image_embeds: `(2, tokens, dim)` [unconditional, conditional] instead of CLIP.
             reference_latents: `(1, channels, 1, h, w)` instead of the VAE's.
             latents: `(1, channels, num_frames, h, w)` first noisy latents instead of drawn ones.
             window_offsets: one per step instead of drawn ones.
-            output_type: "np" or "latent".
+            output_type: "np", "uint8" or "latent".
 
         Yields:
             `XDynaStep` after each window and each decoded frame, then one `XDynaOutput`.
@@ -350,92 +306,181 @@ class XDynaPipeline(DiffusionPipeline):
             "face_local_frames": face_local_frames,
             "face_global_frames": face_global_frames,
         }
-        self.check_inputs(height, width, clips, context_frames, context_overlap, guidance_scale, num_inference_steps)
+        check_clips(height, width, clips, self.vae_scale_factor)
+        check_range("context_frames", context_frames, 1, self.unet.config.motion_max_seq_length)
+        check_range("context_overlap", context_overlap, 0, context_frames - 1)
+        check_range("guidance_scale", guidance_scale, 1, hint=" (1 = off)")
+        check_range("guidance_start", guidance_start, 0, guidance_end)
+        check_range("guidance_end", guidance_end, guidance_start, 1)
+        check_range("num_inference_steps", num_inference_steps, 1)
+        check_range("feature_cache_interval", feature_cache_interval, 1)
+        check_choice("window_schedule", window_schedule, SCHEDULES)
+        masked = {
+            "background_adapter_strength": reference_mode == "dynamics_adapter"
+            and background_adapter_strength not in (None, adapter_strength),
+            "controls_on_person_only": controls_on_person_only,
+            "static_background": static_background,
+        }
+        check_masks(person_masks, num_frames, [name for name, needed in masked.items() if needed])
         self._interrupt = False
-        guided = guidance_scale > 1
-        halves = slice(0, 2) if guided else slice(1, 2)
 
-        # 2. Encode text, picture and reference
+        # 2. Encode text, picture and reference, unless an earlier run did
         if prompt_embeds is None:
-            prompt_embeds = torch.cat([self.encode_prompt(negative_prompt), self.encode_prompt(prompt)])
+            prompt_embeds = torch.cat([self._text(negative_prompt), self._text(prompt)])
         if image_embeds is None:
-            image_embeds = torch.cat(self.encode_image(image))
+            image_embeds = self._image_tokens(image)
         if reference_latents is None:
-            reference_latents = self.encode_reference(image, height, width, generator)
-        text, image_tokens = prompt_embeds[halves], image_embeds[halves]
+            reference_latents = self.sample_reference(self._reference_moments(image, height, width), generator)
 
         # 3. Prepare conditions
-        controls: list[tuple[ControlNetModel, Tensor, float]] = []
+        controls: list[Control] = []
         if controlnet_pose_scale:
-            controls.append((self.controlnet_pose, self._condition(pose_frames), controlnet_pose_scale))
+            controls.append(self._control(self.controlnet_pose, [pose_frames], controlnet_pose_scale))
         if controlnet_face_scale and face_local_frames is not None and face_global_frames is not None:
-            face = torch.cat([self._condition(face_local_frames), self._condition(face_global_frames)], dim=1)
-            controls.append((self.controlnet_face, face, controlnet_face_scale))
+            patches = [face_local_frames, face_global_frames]
+            controls.append(self._control(self.controlnet_face, patches, controlnet_face_scale))
+        masks = None
+        if person_masks is not None and any(masked.values()):
+            masks = latent_masks(person_masks, reference_latents)
 
-        # 4. Prepare timesteps and latents
-        self.scheduler.set_timesteps(num_inference_steps, device=self._device)
-        timesteps = self.scheduler.timesteps
+        # 4. Prepare timesteps and latents. Timesteps stay with the CPU, where samplers compute with single numbers, so
+        # that nothing in the loop below waits for the device.
+        self.scheduler.set_timesteps(num_inference_steps)
+        timesteps, levels = self.scheduler.timesteps, noise_levels(self.scheduler)
+        shape = (1, reference_latents.shape[1], num_frames, *reference_latents.shape[3:])
+        noise: Tensor | None = None
         if latents is None:
-            shape = (1, reference_latents.shape[1], num_frames, *reference_latents.shape[3:])
             draw = torch.rand(shape, generator=generator, dtype=torch.float32).to(reference_latents)
             noise = randn_tensor(shape, generator, self._device, reference_latents.dtype)
             latents = self.prepare_latents(reference_latents, draw, noise, timesteps[0])
+        background: StaticBackground | None = None
+        if static_background and masks is not None:
+            if noise is None:
+                noise = randn_tensor(shape, generator, self._device, reference_latents.dtype)
+            generated = masks
+            if reference_person_mask is not None:
+                generated = masks.maximum(latent_masks(reference_person_mask[None], reference_latents))
+            background = StaticBackground(reference_latents, noise, generated)
+            latents = background.restore(latents, levels[0])
+        if window_offsets is None:
+            window_offsets = [self._draw_offset(context_frames, generator) for _ in timesteps]
+        options = {
+            "adapter_strength": adapter_strength,
+            "ip_adapter_scale": ip_adapter_scale,
+            "reference_mode": reference_mode,
+            "background_adapter_strength": background_adapter_strength,
+        }
+        lay = context_windows if window_schedule == "loop" else open_windows
+        windows = [lay(num_frames, context_frames, context_overlap, offset) for offset in window_offsets]
+        fade = context_overlap if window_schedule == "open" else 0
 
-        # 5. Denoise
-        windows = context_windows(num_frames, context_frames, context_overlap, 0)
-        total = len(timesteps) * len(windows)
-        for i, timestep in enumerate(timesteps):
-            offset = self._draw_offset(context_frames, generator) if window_offsets is None else window_offsets[i]
-            windows = context_windows(num_frames, context_frames, context_overlap, offset)
-            model_input = self.scheduler.scale_model_input(latents, timestep)
-            prediction = latents.new_zeros(len(text), *latents.shape[1:])
-            counts = latents.new_zeros(num_frames)
-            for j, window in enumerate(windows):
-                prediction[:, :, window] += self.predict_noise(
-                    model_input[:, :, window],
-                    reference_latents,
-                    timestep,
-                    text,
-                    image_tokens,
-                    [(controlnet, condition[window], scale) for controlnet, condition, scale in controls],
-                    adapter_strength,
-                    ip_adapter_scale,
-                )[:, :, 1:]
-                counts[window] += 1
-                if j + 1 < len(windows):
-                    yield XDynaStep(
-                        phase="denoise",
-                        step=i * len(windows) + j + 1,
-                        total=total,
-                        denoising_step=i,
-                        latents=latents,
-                    )
-            prediction /= counts[:, None, None]
-            if guided:
-                unconditional, conditional = prediction.chunk(2)
-                prediction = unconditional + guidance_scale * (conditional - unconditional)
-            latents = self.scheduler.step(prediction, timestep, latents).prev_sample
-            yield XDynaStep(
-                phase="denoise",
-                step=(i + 1) * len(windows),
-                total=total,
-                denoising_step=i,
-                latents=latents,
-                noise_prediction=prediction,
+        # 5. Denoise, from where an earlier call was killed if there was one
+        kept = None
+        if unfinished is not None:
+            tensors = [reference_latents, prompt_embeds, image_embeds, latents, next(self.unet.parameters())]
+            tensors += [] if masks is None else [masks]
+            drawn = [clip for control in controls for clip in control.clips]
+            key = run_key(
+                [*(tensor.detach().float().cpu().numpy() for tensor in tensors), *drawn],
+                [options, windows, fade, guidance_scale, guidance_start, guidance_end, reference_cache],
+                [feature_cache_interval, controls_on_person_only, static_background, [c.scale for c in controls]],
+                [type(self.scheduler).__name__, dict(self.scheduler.config), timesteps.tolist()],
             )
-            if self._interrupt:
-                break
+            kept = UnfinishedRun(unfinished, key)
+            latents = kept.restore(latents, self.scheduler, generator)
+        first = 0 if kept is None else kept.next_step
+        total, finished, last = sum(map(len, windows)), sum(map(len, windows[:first])), first - 1
+        with approximations(self.unet, self.cache, reference_cache, feature_cache_interval) as approximate:
+            denoiser = Denoiser(
+                self.unet,
+                timesteps,
+                reference_latents,
+                prompt_embeds,
+                image_embeds,
+                controls,
+                options=options,
+                person_masks=masks,
+                controls_on_person_only=controls_on_person_only,
+                memory=self.memory,
+                approximations=approximate,
+            )
+            for i in range(first, len(timesteps)):
+                last = i
+                guided = guidance_scale > 1 and guidance_start <= i / len(timesteps) < guidance_end
+                model_input = self.scheduler.scale_model_input(latents, timesteps[i])
+                blend = WindowBlend(latents, halves=2 if guided else 1, overlap=fade)
+                for window, predicted in self._windows(denoiser, i, model_input, windows[i], guided, kept):
+                    blend.add(window, predicted)
+                    finished += 1
+                    if window is not windows[i][-1]:
+                        yield XDynaStep(phase="denoise", step=finished, total=total, denoising_step=i, latents=latents)
+                prediction = blend.result()
+                if guided:
+                    unconditional, conditional = prediction.chunk(2)
+                    prediction = unconditional + guidance_scale * (conditional - unconditional)
+                clean = clean_estimate(latents, prediction, levels[i], self.scheduler.config.prediction_type)
+                latents = self._sampler_step(prediction, timesteps[i], latents, generator)
+                if background is not None:
+                    clean = background.restore(clean, levels[-1])
+                    latents = background.restore(latents, levels[i + 1])
+                if kept is not None:
+                    kept.finish_step(i, latents, self.scheduler, generator)
+                yield XDynaStep(
+                    phase="denoise",
+                    step=finished,
+                    total=total,
+                    denoising_step=i,
+                    latents=latents,
+                    noise_prediction=prediction,
+                    clean_latents=clean,
+                )
+                if self._interrupt and i + 1 < len(timesteps):
+                    latents = clean
+                    break
 
         # 6. Decode, frame by frame so that memory does not grow with the clip
-        if output_type == "latent":
-            yield XDynaOutput(frames=latents)
-            return
-        frames = np.empty((num_frames, height, width, 3), np.float32)
-        for k in range(num_frames):
-            frames[k] = self.decode_frame(latents[:, :, k])
-            yield XDynaStep(phase="decode", step=k + 1, total=num_frames, denoising_step=i, latents=latents)
+        frames: Any = latents
+        if output_type != "latent":
+            frames = np.empty((num_frames, height, width, 3), np.uint8 if output_type == "uint8" else np.float32)
+            for k in range(num_frames):
+                frame = self.decode_frame(latents[:, :, k])
+                frames[k] = (frame * 255).round() if output_type == "uint8" else frame
+                yield XDynaStep(
+                    phase="decode",
+                    step=k + 1,
+                    total=num_frames,
+                    denoising_step=last,
+                    latents=latents,
+                )
         self.maybe_free_model_hooks()
+        if kept is not None:
+            kept.discard()
         yield XDynaOutput(frames=frames)
+
+    @staticmethod
+    def _windows(
+        denoiser: Denoiser, step: int, latents: Tensor, windows: Windows, guided: bool, kept: UnfinishedRun | None
+    ) -> Iterator[tuple[Sequence[int], Tensor]]:
+        """Each window and what is predicted for it, `(halves, channels, frames, h, w)`; finished ones are read."""
+        if denoiser.approximations.deep is not None:
+            kept = None  # the features of finished windows would be missing
+        read = [] if kept is None else kept.finished_windows(step)
+        for window, predicted in zip(windows, read, strict=False):
+            yield window, predicted.to(latents)
+        number = len(read)
+        for group, batch in denoiser.predict(step, latents, windows[number:], guided):
+            for window, predicted in zip(group, batch.unbind(dim=1), strict=True):
+                if kept is not None and len(windows) > 1:
+                    kept.finish_window(step, number, predicted)
+                number += 1
+                yield window, predicted
+
+    def _sampler_step(
+        self, prediction: Tensor, timestep: Tensor, latents: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """The latents after a step; a sampler that draws noise on the way draws it from the run's generator."""
+        draws = {"generator": generator} if isinstance(self.scheduler, LCMScheduler) else {}
+        return self.scheduler.step(prediction, timestep, latents, **draws).prev_sample
 
     @torch.no_grad()
     def __call__(
@@ -471,8 +516,29 @@ class XDynaPipeline(DiffusionPipeline):
     def _device(self) -> torch.device:
         return self._execution_device
 
-    def _condition(self, frames: Frames) -> Tensor:
-        return normalise_clip(frames).to(self._device, self.unet.dtype)
+    def _text(self, prompt: str) -> Tensor:
+        """`encode_prompt`, once per prompt."""
+        if self.text_encoder is None:
+            return self.encode_prompt(prompt)
+        key = self._key("text", prompt, weights_key(self.text_encoder))
+        return self.cache.get(key, lambda: self.encode_prompt(prompt))
+
+    def _image_tokens(self, image: Image) -> Tensor:
+        """`encode_image`, once per picture, as `(2, num_image_tokens, dim)`."""
+        key = self._key("image", content_hash(image), weights_key(self.image_encoder), weights_key(self.resampler))
+        return self.cache.get(key, lambda: torch.cat(self.encode_image(image)))
+
+    def _reference_moments(self, image: Image, height: int, width: int) -> Tensor:
+        """`encode_reference`, once per picture and size."""
+        key = self._key("reference", content_hash(image), height, width, weights_key(self.vae))
+        return self.cache.get(key, lambda: self.encode_reference(image, height, width))
+
+    def _key(self, *parts: Hashable) -> Key:
+        """Of the cache: what was kept on another device or in another type is of no use."""
+        return *parts, self._device, self.unet.dtype
+
+    def _control(self, controlnet: ControlNetModel, clips: list[Frames], scale: float) -> Control:
+        return Control(controlnet, clips, scale, self._device, self.cache)
 
     @staticmethod
     def _draw_offset(context_frames: int, generator: torch.Generator | None) -> int:

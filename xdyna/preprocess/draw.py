@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xdyna.schema import Frames, Image, Pose
+from xdyna.schema import Floats, Frames, Image, Pose
 
 Colour = tuple[int, int, int]
 
@@ -41,6 +41,7 @@ TRAINED_SHORT_SIDE_PX = 512
 STICK_PX = 4  # half the width of a limb and the radius of a joint, at TRAINED_SHORT_SIDE_PX
 HAND_BONE_PX = 2
 MIN_STICK_PX = 2
+LANDMARK_PX = 3  # as OpenPose draws faces
 
 
 def draw_pose(pose: Pose, size: tuple[int, int]) -> Frames:
@@ -63,6 +64,20 @@ def draw_pose(pose: Pose, size: tuple[int, int]) -> Frames:
         for hand in hands:
             _draw_hand(frame, hand)
     return frames
+
+
+def draw_landmarks(frames: Frames, landmarks: Floats) -> None:
+    """Draws 68 white dots a face over a pose clip, in place, as OpenPose draws faces (table 4, "w/lmk").
+
+    Args:
+        frames: `(n, h, w, 3)` uint8 RGB, drawn into.
+        landmarks: `(n, 68, 2)` in pixels; NaN where there is no face.
+    """
+    radius = int(LANDMARK_PX * min(frames.shape[1:3]) / TRAINED_SHORT_SIDE_PX)
+    for frame, points in zip(frames, landmarks, strict=True):
+        if np.isfinite(points).all() and np.abs(points).max() < 10 * max(frame.shape[:2]):
+            for x, y in np.round(points).astype(int).tolist():
+                cv2.circle(frame, (x, y), radius, (255, 255, 255), cv2.FILLED)
 
 
 def _draw_body(canvas: Image, joints: NDArray[np.floating]) -> None:

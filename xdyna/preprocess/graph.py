@@ -8,13 +8,15 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from xdyna.schema import Image
 
 logger = logging.getLogger(__name__)
+
+Opened = TypeVar("Opened", bound="Graph")
 
 CHATTER = re.compile(r"[IW]\d{4} |INFO: Created TensorFlow Lite|WARNING: All log messages before absl::")
 
@@ -35,7 +37,7 @@ class Graph:
             # Its threads start, and chatter, with the first picture.
             self._solution.process(np.zeros((64, 64, 3), np.uint8))
 
-    def __enter__(self) -> "Graph":
+    def __enter__(self: Opened) -> Opened:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,6 +47,29 @@ class Graph:
         """Runs the detector on `(height, width, 3)` uint8 RGB and returns MediaPipe's result."""
         with _quiet_stderr():
             return self._solution.process(image)
+
+
+class CustomGraph(Graph):
+    """Parts of MediaPipe's detectors, wired by hand where its solutions decide too much by themselves.
+
+    Args:
+        nodes: a `CalculatorGraphConfig` in protobuf's text format with an input stream "image".
+        side_inputs: its input side packets.
+    """
+
+    def __init__(self, nodes: str, **side_inputs: Any) -> None:
+        with _quiet_stderr():
+            from google.protobuf import text_format
+            from mediapipe.framework import calculator_pb2
+            from mediapipe.python.solution_base import SolutionBase
+
+            config = text_format.Parse(nodes, calculator_pb2.CalculatorGraphConfig())
+            self._solution = SolutionBase(graph_config=config, side_inputs=side_inputs or None)
+
+    def __call__(self, image: Image, **inputs: Any) -> Any:
+        """Runs the graph on `(height, width, 3)` uint8 RGB and its other input streams, by name."""
+        with _quiet_stderr():
+            return self._solution.process({"image": image, **inputs})
 
 
 class _Stderr:

@@ -1,14 +1,15 @@
 """OpenPose through controlnet_aux, for those who have its weights: the detector X-Dyna's own poses came from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xdyna.preprocess.people import overlap
 from xdyna.preprocess.pose import NECK, empty_pose
-from xdyna.schema import Frames, InputError, Pose
+from xdyna.schema import Floats, Image, InputError, Pose
 
 WEIGHTS = ("body_pose_model.pth", "hand_pose_model.pth")
 
@@ -38,15 +39,17 @@ class OpenPose:
         hand.to(device)
         self._detector = OpenposeDetector(body, hand)
 
-    def __call__(self, frames: Frames) -> Iterator[Pose]:
-        """Yields one single-frame `Pose` for each frame of `(num_frames, height, width, 3)` uint8 RGB."""
+    def __call__(
+        self, frames: Iterable[Image], boxes: Floats | None = None, picture: tuple[int, int, int, int] | None = None
+    ) -> Iterator[Pose]:
+        """Yields one single-frame `Pose` for each frame, as `PoseEstimator` says. Black bars do not disturb it."""
         previous = None
-        for frame in frames:
+        for k, frame in enumerate(frames):
             people = [
                 to_pose(person, frame.shape[0], frame.shape[1])
                 for person in self._detector.detect_poses(frame, include_hand=True)
             ]
-            pose = choose_person(people, previous)
+            pose = choose_person(people, previous) if boxes is None else person_in_box(people, boxes[k])
             previous = pose if np.isfinite(pose.body).any() else previous
             yield pose
 
@@ -56,9 +59,15 @@ def choose_person(people: Sequence[Pose], previous: Pose | None) -> Pose:
     if not people:
         return empty_pose(1)
     if previous is None:
-        return max(people, key=_extent)
+        return max(people, key=lambda person: float(np.prod(np.diff(_box(person).reshape(2, 2), axis=0))))
     before = previous.body[0, NECK]
     return min(people, key=lambda person: np.nan_to_num(np.linalg.norm(person.body[0, NECK] - before), nan=np.inf))
+
+
+def person_in_box(people: Sequence[Pose], box: NDArray[np.floating]) -> Pose:
+    """Picks the person whose joints fill a box best; an empty pose if nobody is in it."""
+    best = max(people, key=lambda person: overlap(_box(person), box), default=None)
+    return best if best is not None and overlap(_box(best), box) > 0 else empty_pose(1)
 
 
 def to_pose(person: Any, height: int, width: int) -> Pose:
@@ -77,7 +86,7 @@ def _fill(points: NDArray[np.float32], scores: NDArray[np.float32], keypoints: A
             scores[k] = keypoint.score
 
 
-def _extent(person: Pose) -> float:
-    """Area in square pixels of the box around all joints."""
+def _box(person: Pose) -> NDArray[np.float32]:
+    """Left, top, right, bottom in pixels around all joints."""
     body = person.body[0]
-    return float(np.prod(np.nanmax(body, axis=0) - np.nanmin(body, axis=0)))
+    return np.concatenate([np.nanmin(body, axis=0), np.nanmax(body, axis=0)])

@@ -1,16 +1,19 @@
-"""Body and hands of the one person in a clip."""
+"""Body and hands of one person in a clip."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import pairwise
-from typing import Any, Protocol
+from itertools import chain, islice
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from xdyna.preprocess.blazepose import Body, BodyLandmarker, CalmRegion, PersonDetector, Region
 from xdyna.preprocess.graph import Graph
-from xdyna.schema import NUM_BODY_JOINTS, NUM_HAND_JOINTS, Floats, Frames, Image, Pose
+from xdyna.preprocess.people import body_box, overlap
+from xdyna.preprocess.shots import inner_picture
+from xdyna.schema import NUM_BODY_JOINTS, NUM_HAND_JOINTS, Floats, Image, Pose
 
 NOSE, NECK, RIGHT_SHOULDER, RIGHT_ELBOW, RIGHT_WRIST, LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST = range(8)
 RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE, LEFT_HIP, LEFT_KNEE, LEFT_ANKLE, RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR = range(
@@ -19,7 +22,6 @@ RIGHT_HIP, RIGHT_KNEE, RIGHT_ANKLE, LEFT_HIP, LEFT_KNEE, LEFT_ANKLE, RIGHT_EYE, 
 WRISTS = (RIGHT_WRIST, LEFT_WRIST)
 
 MIN_SCORE = 0.5
-MAX_GAP = 3  # frames
 MIN_CUT_LEG = 0.15  # visible share of a thigh or shin that the picture cuts
 
 # MediaPipe's 33 landmarks in COCO-18 order; its missing neck (-1) is the middle of the shoulders.
@@ -28,14 +30,25 @@ COCO_FROM_MEDIAPIPE = (0, -1, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5,
 MEDIAPIPE_ARMS = ((14, 16, 20, 18), (13, 15, 19, 17))
 
 HAND_CROP_PX = 320
-BAR_LEVEL = 24  # of 255: brighter than the ringing of a compressed black bar
+NUM_BAR_FRAMES = 16  # to look for black bars in
+MIN_FIT = 0.3  # of a body with the box it is expected in
+CROP_MARGIN = 0.35  # around that box, in longer sides of it
 
 
 class PoseEstimator(Protocol):
     """Finds the pose of one person."""
 
-    def __call__(self, frames: Frames) -> Iterator[Pose]:
-        """Yields one single-frame `Pose` for each frame of `(num_frames, height, width, 3)` uint8 RGB.
+    def __call__(
+        self, frames: Iterable[Image], boxes: Floats | None = None, picture: tuple[int, int, int, int] | None = None
+    ) -> Iterator[Pose]:
+        """Yields one single-frame `Pose` for each frame, in pixels of the frames.
+
+        Args:
+            frames: `(height, width, 3)` uint8 RGB each, all of one size; taken one by one, so they may be a stream.
+            boxes: `(num_frames, 4)` left, top, right, bottom in pixels of the person to follow, NaN where the person
+                is not seen; None follows whoever is found first.
+            picture: left, top, right, bottom in pixels of the frames' part between black bars; None looks for bars
+                in the first frames.
 
         Closing the iterator releases the detectors.
         """
@@ -43,7 +56,7 @@ class PoseEstimator(Protocol):
 
 
 class MediaPipePose:
-    """MediaPipe Pose, with MediaPipe Hands on a crop around each wrist.
+    """MediaPipe's pose networks on one person, with MediaPipe Hands on a crop around each wrist.
 
     Args:
         tracking: frames belong to one clip and follow one another; otherwise each is searched afresh.
@@ -52,30 +65,36 @@ class MediaPipePose:
     def __init__(self, *, tracking: bool) -> None:
         self.tracking = tracking
 
-    def __call__(self, frames: Frames) -> Iterator[Pose]:
-        """Yields one single-frame `Pose` for each frame."""
-        # Black bars are cut off first: in them the detector imagines short legs under a person cut at the waist.
-        left, top, right, bottom = inner_picture(frames)
-        offset = np.array([[1, 0, left], [0, 1, top]], np.float64)
+    def __call__(
+        self, frames: Iterable[Image], boxes: Floats | None = None, picture: tuple[int, int, int, int] | None = None
+    ) -> Iterator[Pose]:
+        """Yields one single-frame `Pose` for each frame, as `PoseEstimator` says."""
         with ExitStack() as stack:
-            body_graph = stack.enter_context(
-                Graph("pose", "Pose", static_image_mode=not self.tracking, model_complexity=1, smooth_landmarks=False)
-            )
+            detector, landmarker = stack.enter_context(PersonDetector()), stack.enter_context(BodyLandmarker())
             # One graph an arm: each then keeps track of its own hand from crop to crop, which finds far more of the
             # small blurred ones than searching every crop afresh.
             hand_graphs = [stack.enter_context(self._hand_graph()) for _ in MEDIAPIPE_ARMS]
-            for frame in frames[:, top:bottom, left:right]:
-                picture = np.ascontiguousarray(frame)
-                landmarks = _landmarks(body_graph(picture), picture)
-                if landmarks is None:
+            # Black bars are cut off: in them the detector imagines short legs under a person cut at the waist.
+            stream, (left, top, right, bottom) = _without_bars(frames, picture)
+            offset = np.array([[1, 0, left], [0, 1, top]], np.float64)
+            boxes_inside = None if boxes is None else boxes - np.array([left, top, left, top])
+            calm, region = CalmRegion(), None
+            for k, frame in enumerate(stream):
+                inside = np.ascontiguousarray(frame[top:bottom, left:right])
+                box = None if boxes_inside is None else boxes_inside[k]
+                body = _follow(detector, landmarker, inside, box, region if self.tracking else None)
+                if body is None:
+                    region = None
+                    calm.forget()
                     yield empty_pose(1)
                     continue
-                body, scores = _coco_body(landmarks, picture)
+                region = calm(body.region)
+                joints, scores = _coco_body(body.landmarks, inside)
                 hands = [
-                    _find_hand(graph, picture, *landmarks[list(arm), :2])
+                    _find_hand(graph, inside, *body.landmarks[list(arm), :2])
                     for graph, arm in zip(hand_graphs, MEDIAPIPE_ARMS, strict=True)
                 ]
-                yield _single_pose(body, scores, np.stack(hands)).transformed(offset)
+                yield _single_pose(joints, scores, np.stack(hands)).transformed(offset)
 
     def _hand_graph(self) -> Graph:
         return Graph(
@@ -116,64 +135,56 @@ def person_found(pose: Pose) -> NDArray[np.bool_]:
     return (right & left) | (seen[:, NOSE] & (right | left))
 
 
-def bridge_gaps(pose: Pose, max_gap: int = MAX_GAP) -> Pose:
-    """Fills short gaps in time on a straight line between the frames around them.
-
-    Hands are filled relative to their wrists, so that they stay on the arm. Scores are filled likewise.
-
-    Args:
-        pose: keypoints of a clip.
-        max_gap: longest gap to fill, in frames; gaps at the ends stay.
-    """
-    body = _bridge(np.concatenate([pose.body, pose.body_scores[..., None]], axis=-1), max_gap)
-    wrists = body[:, WRISTS, None, :2]
-    hands = np.concatenate([pose.hands - wrists, pose.hand_scores[..., None]], axis=-1)
-    hands = _bridge(hands, max_gap)
-    points = hands[..., :2] + wrists
-    return Pose(
-        body=body[..., :2],
-        body_scores=np.where(np.isfinite(body[..., 0]), body[..., 2], 0).astype(np.float32),
-        hands=points,
-        hand_scores=np.where(np.isfinite(points[..., 0]), hands[..., 2], 0).astype(np.float32),
-    )
+def _without_bars(
+    frames: Iterable[Image], picture: tuple[int, int, int, int] | None
+) -> tuple[Iterator[Image], tuple[int, int, int, int]]:
+    """The frames, and their part between black bars, looked for in the first of them if it is not given."""
+    stream = iter(frames)
+    if picture is not None:
+        return stream, picture
+    first = list(islice(stream, NUM_BAR_FRAMES))
+    return chain(first, stream), inner_picture(first) if first else (0, 0, 0, 0)
 
 
-def inner_picture(frames: Frames) -> tuple[int, int, int, int]:
-    """Finds the picture between black bars.
-
-    Args:
-        frames: `(num_frames, height, width, 3)` uint8 RGB.
-
-    Returns:
-        Left, top, right, bottom in pixels (right and bottom exclusive): the whole frame where there are no bars.
-    """
-    num_frames, height, width = frames.shape[:3]
-    brightest = frames[:: max(1, num_frames // 16)].max(axis=(0, 3))
-    rows, columns = (np.flatnonzero(brightest.max(axis=axis) > BAR_LEVEL) for axis in (1, 0))
-    if len(rows) < height // 4 or len(columns) < width // 4:  # a dark clip, not bars
-        return 0, 0, width, height
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def _bridge(track: Floats, max_gap: int) -> Floats:
-    """Interpolates NaN runs of at most `max_gap` along axis 0 of `(num_frames, ..., channels)`."""
-    flat = track.reshape(len(track), -1, track.shape[-1]).copy()
-    for joint in range(flat.shape[1]):
-        known = np.flatnonzero(np.isfinite(flat[:, joint, 0]))
-        for before, after in pairwise(known):
-            if 1 < after - before <= max_gap + 1:
-                weight = np.linspace(0, 1, after - before + 1)[1:-1, None]
-                flat[before + 1 : after, joint] = (1 - weight) * flat[before, joint] + weight * flat[after, joint]
-    return flat.reshape(track.shape)
-
-
-def _landmarks(result: Any, frame: Image) -> Floats | None:
-    """MediaPipe's 33 landmarks as `(33, 3)`: x, y in pixels of the frame and visibility."""
-    if result.pose_landmarks is None:
+def _follow(
+    detector: PersonDetector, landmarker: BodyLandmarker, picture: Image, box: Floats | None, region: Region | None
+) -> Body | None:
+    """The person in a box, first where the last frame leads to, then where the detector sees somebody."""
+    if box is not None and not np.isfinite(box).all():
         return None
-    height, width = frame.shape[:2]
-    points = [(point.x * width, point.y * height, point.visibility) for point in result.pose_landmarks.landmark]
-    return np.array(points, np.float32)
+    if region is not None:
+        body = landmarker.body_in(picture, region)
+        if body is not None and _fit(body, picture, box) >= MIN_FIT:
+            return body
+    bodies: list[Body] = []
+    for (left, top), crop in (_around(picture, box), ((0, 0), picture)):  # a close-up may be too close
+        for sighting in detector.people_in(crop):
+            body = landmarker.body_in(picture, sighting.region.moved(left, top))
+            if body is not None:
+                bodies.append(landmarker.whole(picture, body))
+                if box is None:
+                    return bodies[0]
+        bodies.sort(key=lambda body: -_fit(body, picture, box))
+        if bodies and _fit(bodies[0], picture, box) >= MIN_FIT:
+            break
+    return bodies[0] if bodies and _fit(bodies[0], picture, box) > 0 else None
+
+
+def _fit(body: Body, picture: Image, box: Floats | None) -> float:
+    """How much of a body and of a box is common to both, 0..1."""
+    found = body_box(body, picture)
+    return 1.0 if box is None else 0.0 if found is None else overlap(found, box)
+
+
+def _around(picture: Image, box: Floats | None) -> tuple[tuple[int, int], Image]:
+    """The part of a picture around a box, with room to move; also its left and top edge."""
+    if box is None:
+        return (0, 0), picture
+    margin = CROP_MARGIN * max(box[2] - box[0], box[3] - box[1])
+    height, width = picture.shape[:2]
+    left, top = int(np.clip(box[0] - margin, 0, width - 1)), int(np.clip(box[1] - margin, 0, height - 1))
+    right, bottom = int(np.clip(box[2] + margin, left + 1, width)), int(np.clip(box[3] + margin, top + 1, height))
+    return (left, top), picture[top:bottom, left:right]
 
 
 def _coco_body(landmarks: Floats, picture: Image) -> tuple[Floats, Floats]:

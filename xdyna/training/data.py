@@ -1,115 +1,110 @@
-"""Training clips from the procedural world: endless, reproducible from a seed, rendered in worker processes."""
-
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+"""Training clips from the procedural world: endless, a function of seed and index, rendered in worker processes."""
 
 import cv2
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import Dataset
 
-from xdyna.preprocess.draw import draw_pose
-from xdyna.preprocess.face import face_patches
-from xdyna.schema import Floats, Frames, Pose
-from xdyna.training.mini import HEIGHT, WIDTH
+from xdyna.schema import Floats, Frames
+from xdyna.training.samples import (
+    ENDLESS,
+    Rng,
+    Sample,
+    SampleOptions,
+    Take,
+    keep_opencv_single,
+    make_sample,
+    pick_frames,
+    picked_pose,
+)
 from xdyna.world import WorldClip, render_clip
-
-Rng = np.random.Generator
 
 RENDERED_FRAMES = 16
 SAMPLES_PER_CLIP = 3
-BUFFERED_CLIPS = 48  # samples are drawn from this many clips, so that neighbours in a batch are strangers
+BLOCK_CLIPS = 48  # samples are drawn from this many clips, so that neighbours in a batch are strangers
+MAX_BLOCK_BYTES = 2**28  # a worker's memory of rendered clips: large pictures make smaller blocks
 HELD_OUT_SEEDS = 1_000_000_000  # training draws its seeds below, evaluation at and above this number
+_BLOCK, _CLIP, _SAMPLE = range(3)  # streams of random numbers
 
 
-class WorldClips(IterableDataset[dict[str, Tensor]]):
-    """Random training samples.
+class WorldClips(Dataset[Sample]):
+    """Random training samples, as `make_sample` gives them; sample i depends on nothing but the arguments and i.
 
-    One sample is a dict of uint8 tensors: `reference` `(3, h, w)`; `frames`, `pose` `(num_frames, 3, h, w)`; `person`
-    `(num_frames, h, w)`, 1 where the person is; with `face` also `face_local` and `face_global`, `(num_frames, 3, h,
-    w)`, whose expression is the clip's and whose identity is another's.
+    The face patches show another character who does and says the same (paper section 3.3).
+
+    Clips are rendered once for three samples. Those lie in one block of 144 indices, so a process that walks through
+    the indices in order renders each clip once, and any index can be asked for at any time.
 
     Args:
+        options: what a sample holds.
         seed: which endless sequence to draw.
-        num_frames: driving frames per sample, at most 16.
-        scene_fraction: share of clips without a person; their pose is blank.
-        ordered: whether the frames are consecutive; otherwise they come from anywhere in the clip.
-        face: whether to make face patches.
+        height: of the pictures in pixels.
+        width: likewise.
     """
 
-    def __init__(self, seed: int, num_frames: int, scene_fraction: float, ordered: bool, face: bool) -> None:
-        self.seed, self.num_frames, self.scene_fraction = seed, num_frames, scene_fraction
-        self.ordered, self.face = ordered, face
+    def __init__(self, options: SampleOptions, seed: int, height: int = 224, width: int = 128) -> None:
+        keep_opencv_single()
+        self.options, self.seed, self.height, self.width = options, seed, height, width
+        self._num_rendered = max(RENDERED_FRAMES, options.num_frames)
+        clip_bytes = 7 * self._num_rendered * height * width  # two pictures and a mask
+        self._block_clips = min(max(1, MAX_BLOCK_BYTES // clip_bytes), BLOCK_CLIPS)
+        self._rendered: dict[int, tuple[WorldClip, WorldClip | None]] = {}
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        """Never ends."""
-        cv2.setNumThreads(1)
-        worker = get_worker_info()
-        rng = np.random.default_rng((self.seed, worker.id if worker else 0))
-        buffer: list[tuple[WorldClip, WorldClip | None]] = []
-        while True:
-            buffer.append(self._render(rng))
-            if len(buffer) > BUFFERED_CLIPS:
-                buffer.pop(int(rng.integers(BUFFERED_CLIPS)))
-            for _ in range(SAMPLES_PER_CLIP):
-                yield self._sample(rng, *buffer[int(rng.integers(len(buffer)))])
+    def __len__(self) -> int:
+        return ENDLESS
 
-    def _render(self, rng: Rng) -> tuple[WorldClip, WorldClip | None]:
-        seed = int(rng.integers(HELD_OUT_SEEDS))
-        size: dict[str, Any] = {
-            "num_frames": RENDERED_FRAMES,
-            "height": HEIGHT,
-            "width": WIDTH,
-            "fps": float(rng.choice([4.0, 8.0])),
-        }
-        person = bool(rng.random() >= self.scene_fraction)
-        clip = render_clip(seed, person=person, **size)
-        if not self.face:
-            return clip, None
-        return clip, render_clip(seed, character_seed=int(rng.integers(HELD_OUT_SEEDS)), person=person, **size)
-
-    def _sample(self, rng: Rng, clip: WorldClip, stranger: WorldClip | None) -> dict[str, Tensor]:
-        if self.ordered:
-            first = int(rng.integers(RENDERED_FRAMES - self.num_frames + 1))
-            picked = np.arange(first, first + self.num_frames)
-        else:
-            picked = rng.permutation(RENDERED_FRAMES)[: self.num_frames]
-        frames = clip.frames[picked]
-        sample = {
-            "reference": clip.frames[int(rng.integers(RENDERED_FRAMES))],
-            "frames": frames,
-            "pose": draw_pose(perturbed(rng, picked_pose(clip.pose, picked)), (HEIGHT, WIDTH)),
-            "person": clip.person_mask[picked].astype(np.uint8),
-        }
-        if stranger is not None:
-            swapped, landmarks = pasted_faces(
-                stranger.frames[picked], stranger.face_landmarks[picked], clip.face_landmarks[picked]
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < ENDLESS:
+            raise IndexError(index)
+        block, place = divmod(index, self._block_clips * SAMPLES_PER_CLIP)
+        order = self._rng(_BLOCK, block).permutation(self._block_clips * SAMPLES_PER_CLIP)
+        clip, stranger = self._clip(block * self._block_clips + int(order[place]) // SAMPLES_PER_CLIP)
+        rng = self._rng(_SAMPLE, index)
+        picked = pick_frames(rng, self._num_rendered, self.options)
+        strange_frames, strange_landmarks = None, None
+        if self.options.face == "s-face":
+            other = stranger or clip
+            strange_frames, strange_landmarks = pasted_faces(
+                other.frames[picked], other.face_landmarks[picked], clip.face_landmarks[picked]
             )
-            sample["face_local"], sample["face_global"] = face_patches(swapped, landmarks)
-        return {
-            name: torch.from_numpy(np.ascontiguousarray(np.moveaxis(value, -1, -3) if value.shape[-1] == 3 else value))
-            for name, value in sample.items()
-        }
+        take = Take(
+            frames=clip.frames[picked],
+            pose=picked_pose(clip.pose, picked),
+            face_landmarks=clip.face_landmarks[picked],
+            person=clip.person_mask[picked],
+            strange_frames=strange_frames,
+            strange_landmarks=strange_landmarks,
+        )
+        return make_sample(rng, take, clip.frames[int(rng.integers(self._num_rendered))], self.options)
 
+    def _rng(self, stream: int, number: int) -> Rng:
+        return np.random.default_rng((self.seed, stream, number))
 
-def picked_pose(pose: Pose, frames: NDArray[np.integer]) -> Pose:
-    """The pose at any list of frames."""
-    return Pose(
-        body=pose.body[frames],
-        body_scores=pose.body_scores[frames],
-        hands=pose.hands[frames],
-        hand_scores=pose.hand_scores[frames],
-    )
+    def _clip(self, number: int) -> tuple[WorldClip, WorldClip | None]:
+        """A clip and, with S-Face, the same with another character; the latest clips are remembered."""
+        pair = self._rendered.pop(number, None) or self._render(number)
+        self._rendered[number] = pair
+        if len(self._rendered) > self._block_clips:
+            del self._rendered[next(iter(self._rendered))]
+        return pair
 
+    def _render(self, number: int) -> tuple[WorldClip, WorldClip | None]:
+        rng = self._rng(_CLIP, number)
+        seed, stranger_seed = (int(value) for value in rng.integers(HELD_OUT_SEEDS, size=2))
+        fps, person = float(rng.choice([4.0, 8.0])), bool(rng.random() >= self.options.scene_fraction)
 
-def perturbed(rng: Rng, pose: Pose, jitter_px: float = 0.7, hands_lost: float = 0.3) -> Pose:
-    """A pose as an estimator would see it: joints jitter, and small hands are often lost for a whole clip."""
-    body = pose.body + rng.normal(0, jitter_px, pose.body.shape).astype(np.float32)
-    hands = np.full_like(pose.hands, np.nan) if rng.random() < hands_lost else pose.hands
-    return replace(pose, body=body, hands=hands)
+        def rendered(character_seed: int) -> WorldClip:
+            return render_clip(
+                seed,
+                character_seed=character_seed,
+                num_frames=self._num_rendered,
+                height=self.height,
+                width=self.width,
+                fps=fps,
+                person=person,
+            )
+
+        needs_stranger = person and self.options.face == "s-face"
+        return rendered(seed), rendered(stranger_seed) if needs_stranger else None
 
 
 def pasted_faces(frames: Frames, landmarks: Floats, target: Floats) -> tuple[Frames, Floats]:

@@ -1,270 +1,252 @@
-"""One readable training loop over the stages, resumable by running it again."""
+"""One readable training loop over the stages of a recipe."""
 
-import json
 import logging
-import os
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
+from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from diffusers.training_utils import EMAModel
-from torch import Tensor, nn
+from PIL import Image as PILImage
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
-from xdyna.models import PatchAutoencoder
-from xdyna.models.motion_module import ReferenceMotionModule
 from xdyna.pipelines import XDynaPipeline
-from xdyna.pipelines.latents import normalise_clip
-from xdyna.training.data import WorldClips
-from xdyna.training.mini import build_pipeline
-from xdyna.training.stages import Stage
+from xdyna.schema import InputError, Progress
+from xdyna.training.checkpoint import Position, load_checkpoint, save_checkpoint, save_snapshot
+from xdyna.training.dataset import Clips, batch_indices, open_clips
+from xdyna.training.losses import TrainingModel
+from xdyna.training.recipe import PRECISIONS, Recipe
+from xdyna.training.sheet import draw_sheet
+from xdyna.training.stages import Stage, select_parameters, trainable_components
+from xdyna.training.start import starting_pipeline
 
 logger = logging.getLogger(__name__)
 
-COMPONENTS = ("unet", "controlnet_pose", "controlnet_face", "resampler", "image_encoder")
-PERSON_WEIGHT = 2.0  # added to the loss where the person is: the background is larger and easier
-HIGH_NOISE_SHARE = 0.15  # of timesteps, drawn from the noisiest HIGH_NOISE steps: layout and pose are decided there
-HIGH_NOISE = 400
-IMAGE_DROPOUT = 0.1  # share of clips whose image tokens are those of no picture, for guidance
-EMA_DECAY = 0.9985
+LOG_FOLDER, SHEET_FOLDER = "logs", "sheets"
+SHEET_CLIPS = 3
+PATIENCE = timedelta(hours=6)  # of the other processes while the first trains the autoencoder or draws a sheet
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingProgress(Progress):
+    """A line of progress.
+
+    Attributes:
+        loss: of the last step, averaged over its clips.
+        clips_per_s: since this start of the run.
+    """
+
+    loss: float
+    clips_per_s: float
 
 
 @dataclass
-class TrainingState:
-    """Where a run stands. `stage` and `step` count what is finished."""
+class _Run:
+    """What the stages of a run share."""
 
-    stage: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    frames: int = 0
+    recipe: Recipe
+    folder: Path
+    accelerator: Accelerator
+    pipeline: XDynaPipeline
+    position: Position
+    trained: dict[str, nn.Parameter]  # all that any stage so far has trained
+    finished_steps: int = 0  # of earlier stages
 
 
-def train(folder: Path, stages: tuple[Stage, ...], save_every_s: float = 300.0, seed: int = 0) -> XDynaPipeline:
-    """Trains xdyna-mini. Killed at any point, it goes on from the last checkpoint when called again.
+def train(recipe: Recipe, folder: Path, cpu: bool = False) -> Iterator[TrainingProgress]:
+    """Trains. Killed at any point, it goes on from the last checkpoint when called again with the same arguments.
+
+    Under a launcher of several processes (`torchrun`, `accelerate launch`) each calls this; the clips of a batch are
+    shared out among them, and only the first writes and reports.
 
     Args:
-        folder: holds `vae/`, the trained autoencoder; gets `checkpoint.pt` for resuming and `snapshot/`, the averaged
-            weights as a pipeline, for using.
-        stages: what to do, in order.
-        save_every_s: seconds between checkpoints.
-        seed: of weights, data and noise.
+        recipe: what to do.
+        folder: of the run: gets `checkpoint.pt` for going on, `snapshot/`, the averaged weights as a pipeline for
+            using, `sheets/` and `logs/` for looking.
+        cpu: stay off the GPU.
+
+    Yields:
+        Progress every `recipe.log_every` steps, on the first process.
+
+    Raises:
+        InputError: recipe, data, weights and folder do not fit together; the disk is full; the loss is no number.
     """
-    torch.manual_seed(seed)
-    pipeline = build_pipeline(PatchAutoencoder.from_pretrained(folder / "vae"))
-    initialise(pipeline)
-    modules = nn.ModuleDict({name: getattr(pipeline, name) for name in COMPONENTS})
-    average = _fresh_average(modules)
-    state, optimizer_state = TrainingState(), None
-    if (folder / "checkpoint.pt").exists():
-        state, optimizer_state = _resume(folder, modules, average)
-    while state.stage < len(stages):
-        _run_stage(folder, pipeline, modules, average, stages[state.stage], state, optimizer_state, save_every_s, seed)
-        state.stage, state.step, optimizer_state = state.stage + 1, 0, None
-        # What a stage trains for the first time must not be averaged with what it was before.
-        average.copy_to(modules.parameters())
-        average = _fresh_average(modules)
-        _save(folder, pipeline, modules, average, None, state)
-    return pipeline
-
-
-def export(folder: Path, output: Path) -> None:
-    """Writes the last snapshot in half precision, as it ships."""
-    pipeline = XDynaPipeline.from_pretrained(folder / "snapshot", dtype=torch.float16)
-    pipeline.save_pretrained(output)
-    for path in output.rglob("*.json"):  # where it was trained is nobody's business
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("_name_or_path", None):
-            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def initialise(pipeline: XDynaPipeline) -> None:
-    """Starting values that differ from the modules' own.
-
-    The adapter's output projectors start small instead of zero: from scratch there is no prior behaviour to protect,
-    and zero would make the query projectors wait. Motion modules start at zero effect, as AnimateDiff's do.
-    """
-    for layer in pipeline.unet.dynamics_adapters():
-        nn.init.normal_(layer.to_out_ff.weight, std=0.02)
-    for module in pipeline.unet.modules():
-        if isinstance(module, ReferenceMotionModule):
-            nn.init.zeros_(module.proj_out.weight)
-            nn.init.zeros_(module.proj_out.bias)
-
-
-def _fresh_average(modules: nn.ModuleDict) -> EMAModel:
-    return EMAModel(modules.parameters(), decay=EMA_DECAY, use_ema_warmup=True, power=0.75)
+    stages = recipe.runs()
+    whole = any({"unet", "image_encoder"} & {*stage.trains} for stage in stages)
+    AcceleratorState._reset_state()  # a run in this process before may have had another precision
+    accelerator = Accelerator(
+        cpu=cpu or not torch.accelerator.is_available(),
+        mixed_precision=PRECISIONS[recipe.precision],
+        log_with="tensorboard" if find_spec("tensorboard") else None,
+        project_dir=folder,
+        kwargs_handlers=[
+            # The image encoder's last layer is never read, and each reference mode leaves layers of the UNet unused.
+            DistributedDataParallelKwargs(find_unused_parameters=whole),
+            InitProcessGroupKwargs(timeout=PATIENCE),
+        ],
+    )
+    if accelerator.device.type == "cpu" and recipe.cpu_threads:
+        torch.set_num_threads(recipe.cpu_threads)
+    for stage in stages:  # before the work of loading
+        stage.accumulation(accelerator.num_processes)
+    folder.mkdir(parents=True, exist_ok=True)
+    saved = load_checkpoint(folder, recipe)
+    with accelerator.main_process_first():
+        pipeline = starting_pipeline(recipe, folder, accelerator.device)
+    position = Position(**saved["position"]) if saved else Position()
+    run = _Run(recipe, folder, accelerator, pipeline, position, {})
+    for number, stage in enumerate(stages):
+        clips = open_clips(recipe, stage)
+        total = stage.total_steps(clips.epoch)
+        run.trained |= select_parameters(trainable_components(pipeline), stage, recipe.reference_mode)
+        if saved and position.stage <= number:
+            _load_weights(run.trained, saved["weights"])
+        if position.stage <= number:
+            yield from _run_stage(run, number, stage, clips, total, saved["state"] if saved else {})
+            saved = None
+        run.finished_steps += total
+    accelerator.end_training()
 
 
 def _run_stage(
-    folder: Path,
-    pipeline: XDynaPipeline,
-    modules: nn.ModuleDict,
-    average: EMAModel,
-    stage: Stage,
-    state: TrainingState,
-    optimizer_state: dict[str, Any] | None,
-    save_every_s: float,
-    seed: int,
-) -> None:
-    parameters = prepare_stage(pipeline, stage)
-    optimizer = torch.optim.AdamW(parameters, stage.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    if optimizer_state is not None:
-        optimizer.load_state_dict(optimizer_state)
-    # A resumed run must not see the same samples again, so the finished steps are part of the seed.
-    data_seed = hash((seed, state.stage, state.step)) % 2**31
-    data = WorldClips(data_seed, stage.num_frames, stage.scene_fraction, ordered=stage.motion, face=stage.face)
-    loader = iter(DataLoader(data, batch_size=stage.batch_size, num_workers=1, prefetch_factor=3))
-    started = saved = time.monotonic()
-    first, seconds, running = state.step, state.seconds, None
-    while state.step < stage.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = stage.learning_rate * min(1.0, (state.step + 1) / stage.warmup_steps)
-        loss = training_loss(pipeline, next(loader), stage)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"loss became {loss.item()} in stage {stage.name}, step {state.step}")
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        average.step(modules.parameters())
-        state.step += 1
-        state.frames += stage.batch_size * stage.num_frames
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
-        now = time.monotonic()
-        state.seconds = seconds + now - started
-        if state.step % 25 == 0:
-            left = (stage.steps - state.step) * (now - started) / (state.step - first)
-            logger.info("%s step %d/%d, loss %.4f, %.0f s left", stage.name, state.step, stage.steps, running, left)
-        if now - saved > save_every_s:
-            _save(folder, pipeline, modules, average, optimizer, state)
-            saved = now
-
-
-def prepare_stage(pipeline: XDynaPipeline, stage: Stage) -> list[nn.Parameter]:
-    """Freezes what the stage does not train, switches the motion modules, and returns what it trains."""
-    for name in COMPONENTS:
-        getattr(pipeline, name).requires_grad_(name in stage.trains).train(name in stage.trains)
-    for module in pipeline.unet.modules():
-        if isinstance(module, ReferenceMotionModule):
-            module.enabled = stage.motion
-            if not stage.motion:
-                module.requires_grad_(False)
-    components = (getattr(pipeline, name) for name in stage.trains)
-    return [p for component in components for p in component.parameters() if p.requires_grad]
-
-
-def training_loss(pipeline: XDynaPipeline, batch: dict[str, Tensor], stage: Stage) -> Tensor:
-    """Velocity error of the driving frames, heavier where the person is.
-
-    Args:
-        pipeline: its components in training state.
-        batch: collated samples of `WorldClips`.
-        stage: says whether S-Face runs.
-
-    Returns:
-        Scalar float32.
-    """
-    size, frames = batch["frames"].shape[:2]
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        pictures = torch.cat([batch["reference"], batch["frames"].flatten(0, 1)]).float() / 127.5 - 1
-        latents = pipeline.vae.encode(pictures).latent_dist.mode().float() * pipeline.vae.config.scaling_factor
-    reference = latents[:size, :, None]
-    clean = latents[size:].unflatten(0, (size, frames)).transpose(1, 2)
-    noise = torch.randn_like(clean)
-    timesteps = sample_timesteps(size)
-    noisy = pipeline.scheduler.add_noise(clean, noise, timesteps)
-    velocity = pipeline.scheduler.get_velocity(clean, noise, timesteps)
-
-    # On a CPU the fused attention kernel's backward pass is slow for the small heads of a small model.
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        text = pipeline.encode_prompt("").expand(size, -1, -1)
-        controls = [(pipeline.controlnet_pose, _conditions(batch["pose"]))]
-        if stage.face:
-            face = torch.cat([_conditions(batch["face_local"]), _conditions(batch["face_global"])], dim=1)
-            controls.append((pipeline.controlnet_face, face))
-        down, middle = _residuals(controls, noisy, timesteps, text)
-        prediction = pipeline.unet(
-            torch.cat([reference, noisy], dim=2),
-            timesteps,
-            encoder_hidden_states=torch.cat([text, _image_tokens(pipeline, batch["reference"])], dim=1),
-            down_block_additional_residuals=down,
-            mid_block_additional_residual=middle,
-        ).sample[:, :, 1:]
-    person = torch.nn.functional.adaptive_avg_pool2d(batch["person"].float(), clean.shape[-2:])[:, None]
-    weight = 1 + PERSON_WEIGHT * person
-    return (weight * (prediction.float() - velocity).square()).mean() / weight.mean()
-
-
-def sample_timesteps(count: int) -> Tensor:
-    """`(count,)` int64, a share of them among the noisiest only."""
-    low = torch.where(torch.rand(count) < HIGH_NOISE_SHARE, 1000 - HIGH_NOISE, 0)
-    return (low + torch.rand(count) * (1000 - low)).long()
-
-
-def _residuals(
-    controls: list[tuple[nn.Module, Tensor]], noisy: Tensor, timesteps: Tensor, text: Tensor
-) -> tuple[tuple[Tensor, ...], Tensor]:
-    frames = noisy.shape[2]
-    outputs = [
-        controlnet(
-            noisy.transpose(1, 2).flatten(0, 1),
-            timesteps.repeat_interleave(frames),
-            encoder_hidden_states=text.repeat_interleave(frames, dim=0),
-            controlnet_cond=condition,
-            return_dict=False,
-        )
-        for controlnet, condition in controls
-    ]
-    down = tuple(sum(parts) for parts in zip(*(down for down, _ in outputs), strict=True))
-    return down, sum(middle for _, middle in outputs)
-
-
-def _conditions(clips: Tensor) -> Tensor:
-    """`(batch, num_frames, 3, h, w)` uint8 as the pipeline would normalise them, `(batch * num_frames, 3, h, w)`."""
-    return torch.cat([normalise_clip(clip.permute(0, 2, 3, 1).numpy()) for clip in clips])
-
-
-def _image_tokens(pipeline: XDynaPipeline, references: Tensor) -> Tensor:
-    extractor = pipeline.feature_extractor
-    pixels = extractor(images=list(references), return_tensors="pt").pixel_values
-    pixels = pixels * (torch.rand(len(pixels), 1, 1, 1) >= IMAGE_DROPOUT)
-    return pipeline.resampler(pipeline.image_encoder(pixels, output_hidden_states=True).hidden_states[-2])
-
-
-def _save(
-    folder: Path,
-    pipeline: XDynaPipeline,
-    modules: nn.ModuleDict,
-    average: EMAModel,
-    optimizer: torch.optim.Optimizer | None,
-    state: TrainingState,
-) -> None:
-    """Writes the checkpoint whole or not at all, then the snapshot."""
-    partial = folder / "checkpoint.partial"
-    torch.save(
-        {
-            "state": vars(state),
-            "modules": modules.state_dict(),
-            "average": average.state_dict(),
-            "optimizer": optimizer.state_dict() if optimizer else None,
-        },
-        partial,
+    run: _Run, number: int, stage: Stage, clips: Clips, total: int, saved: dict[str, Any]
+) -> Iterator[TrainingProgress]:
+    recipe, accelerator, position = run.recipe, run.accelerator, run.position
+    device, first = accelerator.device, accelerator.is_main_process
+    chosen = select_parameters(trainable_components(run.pipeline), stage, recipe.reference_mode)
+    parameters = list(chosen.values())
+    plain = torch.optim.AdamW(parameters, betas=(0.9, recipe.beta2), weight_decay=recipe.weight_decay)
+    average = EMAModel(parameters, decay=recipe.ema_decay, use_ema_warmup=True, power=0.75)
+    accelerator.gradient_accumulation_steps = stage.accumulation(accelerator.num_processes)
+    model, optimizer = accelerator.prepare(TrainingModel(run.pipeline, recipe, stage, number), plain)
+    if saved:
+        plain.load_state_dict(saved["optimizer"])
+        average.load_state_dict(saved["average"])
+        average.to(device)
+        if accelerator.scaler is not None:
+            accelerator.scaler.load_state_dict(saved["scaler"])
+        logger.info("going on with stage %s at step %d", stage.name, position.step)
+    if accelerator.log_with and not accelerator.trackers:
+        purge = run.finished_steps + position.step + 1  # what a killed run logged after its checkpoint comes again
+        accelerator.init_trackers(LOG_FOLDER, init_kwargs={"tensorboard": {"purge_step": purge}})
+    plan = batch_indices(
+        range(position.step, total),
+        stage.batch_size,
+        stage.clips_per_device,
+        accelerator.process_index,
+        accelerator.num_processes,
     )
-    os.replace(partial, folder / "checkpoint.pt")
-    average.store(modules.parameters())
-    average.copy_to(modules.parameters())
-    pipeline.save_pretrained(folder / "snapshot")
-    average.restore(modules.parameters())
-    logger.info("saved after %d frames, %.0f s of training", state.frames, state.seconds)
+    batches = iter(DataLoader(clips, batch_sampler=plan, num_workers=recipe.workers, pin_memory=device.type == "cuda"))
+    started = last_save = time.monotonic()
+    seconds, begun = position.seconds, position.step
+
+    for step in range(position.step, total):
+        rate = stage.learning_rate_at(step, total)
+        for group in plain.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(hash((recipe.seed, number, step)))  # for networks with dropout of their own
+        losses: list[float] = []
+        norm = torch.zeros(())
+        for _ in range(accelerator.gradient_accumulation_steps):
+            batch = {name: value.to(device, non_blocking=True) for name, value in next(batches).items()}
+            with accelerator.accumulate(model), _attention(device):
+                loss = model(batch)
+                losses.append(accelerator.reduce(loss.detach(), "mean").item())
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    norm = accelerator.clip_grad_norm_(parameters, recipe.max_gradient_norm)
+                # float16 overflows now and then: its scaler leaves such steps out
+                bad_gradient = recipe.precision != "float16" and not isfinite(norm.item())
+                if bad_gradient or not isfinite(losses[-1]):
+                    raise InputError(_diverged(stage, step, losses[-1], norm.item()))
+                optimizer.step()
+                optimizer.zero_grad()
+        average.step(parameters)
+        position.step, position.clips = step + 1, position.clips + stage.batch_size
+        now = time.monotonic()
+        position.seconds = seconds + now - started
+        mean = sum(losses) / len(losses)
+        speed = (position.step - begun) * stage.batch_size / (now - started)
+        overall = run.finished_steps + position.step
+        values = {"loss": mean, "learning_rate": rate, "gradient_norm": norm.item(), "clips_per_s": speed}
+        accelerator.log(values, step=overall)
+        if first and (position.step % recipe.log_every == 0 or position.step == total):
+            yield TrainingProgress(
+                phase=stage.name,
+                step=position.step,
+                total=total,
+                seconds_left=(total - position.step) * stage.batch_size / speed,
+                loss=mean,
+                clips_per_s=speed,
+            )
+        if first and position.step < total and now - last_save > recipe.save_every_s:
+            state = {"optimizer": plain.state_dict(), "average": average.state_dict()}
+            if accelerator.scaler is not None:
+                state["scaler"] = accelerator.scaler.state_dict()
+            save_checkpoint(run.folder, recipe, position, run.trained, state)
+            last_save = time.monotonic()
+        if first and position.step % recipe.sheet_every == 0 and position.step < total:
+            average.store(parameters)
+            average.copy_to(parameters)
+            _show(run, number, stage, overall)
+            average.restore(parameters)
+
+    # What a later stage trains for the first time must not be averaged with what it was before.
+    average.copy_to(parameters)
+    position.stage, position.step = number + 1, 0
+    if first:
+        _show(run, number, stage, run.finished_steps + total)
+        save_checkpoint(run.folder, recipe, position, run.trained, {})
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
 
 
-def _resume(folder: Path, modules: nn.ModuleDict, average: EMAModel) -> tuple[TrainingState, dict[str, Any] | None]:
-    checkpoint = torch.load(folder / "checkpoint.pt", weights_only=True)
-    modules.load_state_dict(checkpoint["modules"])
-    average.load_state_dict(checkpoint["average"])
-    state = TrainingState(**checkpoint["state"])
-    logger.info("resuming stage %d at step %d", state.stage, state.step)
-    return state, checkpoint["optimizer"]
+def _show(run: _Run, number: int, stage: Stage, overall: int) -> None:
+    """Writes the averaged weights as a snapshot, and what they make of a few clips as a picture."""
+    save_snapshot(run.folder, run.pipeline)
+    components = trainable_components(run.pipeline)
+    for component in components.values():
+        component.eval()
+    # The same clips each time; of the procedural world, ones that training does not see.
+    clips = open_clips(run.recipe, stage, seed=run.recipe.seed + 1)
+    with run.accelerator.autocast(), torch.compiler.set_stance("force_eager"):
+        picture = draw_sheet(run.pipeline, [clips[k] for k in range(SHEET_CLIPS)], run.recipe, stage)
+    select_parameters(components, stage, run.recipe.reference_mode)
+    target = run.folder / SHEET_FOLDER / f"{number}-{stage.name}-{overall:07d}.png"
+    target.parent.mkdir(exist_ok=True)
+    PILImage.fromarray(picture).save(target)
+    if run.accelerator.log_with:
+        board = run.accelerator.get_tracker("tensorboard")
+        board.log_images({"sheet": picture[None]}, step=overall, dataformats="NHWC")
+
+
+def _attention(device: torch.device) -> AbstractContextManager[None]:
+    """On a CPU the fused attention kernel's backward pass is slow for the small heads of a small model."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+
+
+def _load_weights(trained: dict[str, nn.Parameter], weights: dict[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            if name in weights:  # else a later stage is the first to train it
+                parameter.copy_(weights[name])
+
+
+def _diverged(stage: Stage, step: int, loss: float, norm: float) -> str:
+    clips = range(step * stage.batch_size, (step + 1) * stage.batch_size)
+    return (
+        f"Training came off the rails at stage {stage.name!r}, step {step + 1}: the loss is {loss:g} and its gradient "
+        f"{norm:g}, on clips {clips[0]} to {clips[-1]} of the stage. The last good state is in the run's folder. "
+        "Lower learning_rate or max_gradient_norm, or set precision to float32, and start in another folder."
+    )

@@ -10,24 +10,30 @@ from xdyna.pipelines.schedulers import official_scheduler
 HEIGHT, WIDTH = 224, 128
 LATENT_CHANNELS = 12
 BLOCK_OUT_CHANNELS = (64, 128, 192)
+NUM_ATTENTION_HEADS = (1, 4, 4)  # one where attention maps are largest: they are the cost
 CROSS_ATTENTION_DIM = 128
 NUM_IMAGE_TOKENS = 4
 NORM_NUM_GROUPS = 16
 
 
-def build_pipeline(vae: PatchAutoencoder) -> XDynaPipeline:
-    """An untrained xdyna-mini around an autoencoder."""
+def build_pipeline(
+    vae: PatchAutoencoder,
+    block_out_channels: tuple[int, ...] = BLOCK_OUT_CHANNELS,
+    num_attention_heads: tuple[int, ...] = NUM_ATTENTION_HEADS,
+) -> XDynaPipeline:
+    """An untrained xdyna-mini around an autoencoder, or a still smaller model of fewer and narrower levels."""
+    levels = len(block_out_channels)
     unet = XDynaUNet(
         sample_size=HEIGHT // 8,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        down_block_types=("DownBlockMotion", "CrossAttnDownBlockMotion", "CrossAttnDownBlockMotion"),
-        up_block_types=("CrossAttnUpBlockMotion", "CrossAttnUpBlockMotion", "UpBlockMotion"),
-        block_out_channels=BLOCK_OUT_CHANNELS,
+        down_block_types=("CrossAttnDownBlockMotion",) * levels,
+        up_block_types=("CrossAttnUpBlockMotion",) * levels,
+        block_out_channels=block_out_channels,
         layers_per_block=1,
         norm_num_groups=NORM_NUM_GROUPS,
         cross_attention_dim=CROSS_ATTENTION_DIM,
-        num_attention_heads=4,
+        num_attention_heads=num_attention_heads,
         motion_num_attention_heads=4,
         num_image_tokens=NUM_IMAGE_TOKENS,
         use_position_encoding=True,
@@ -56,8 +62,8 @@ def build_pipeline(vae: PatchAutoencoder) -> XDynaPipeline:
     return XDynaPipeline(
         vae=vae,
         unet=unet,
-        controlnet_pose=_build_controlnet(conditioning_channels=3),
-        controlnet_face=_build_controlnet(conditioning_channels=6),
+        controlnet_pose=_build_controlnet(3, block_out_channels),
+        controlnet_face=_build_controlnet(6, block_out_channels),
         scheduler=official_scheduler("v_prediction", "trailing"),  # few, large steps suit a small model
         resampler=resampler,
         image_encoder=image_encoder,
@@ -65,13 +71,13 @@ def build_pipeline(vae: PatchAutoencoder) -> XDynaPipeline:
     )
 
 
-def _build_controlnet(conditioning_channels: int) -> ControlNetModel:
+def _build_controlnet(conditioning_channels: int, block_out_channels: tuple[int, ...]) -> ControlNetModel:
     return ControlNetModel(
         in_channels=LATENT_CHANNELS,
         conditioning_channels=conditioning_channels,
-        down_block_types=("DownBlock2D",) * 3,
+        down_block_types=("DownBlock2D",) * len(block_out_channels),
         mid_block_type="UNetMidBlock2D",
-        block_out_channels=BLOCK_OUT_CHANNELS,
+        block_out_channels=block_out_channels,
         layers_per_block=1,
         norm_num_groups=NORM_NUM_GROUPS,
         cross_attention_dim=CROSS_ATTENTION_DIM,

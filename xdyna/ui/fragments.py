@@ -4,22 +4,38 @@ import re
 from html import escape
 from urllib.parse import quote
 
-import numpy as np
-
-from xdyna.schema import Conditions, Progress
+from xdyna.schema import Progress
 from xdyna.ui.examples import Example
+from xdyna.ui.line import Waiting
 
 
-def progress(event: Progress) -> str:
-    """Phase, step, percent and time left, as one line over a bar. Screen readers announce it."""
+def progress(event: Progress, windows: int = 1) -> str:
+    """Phase, step, percent and time left, as one line over a bar. Screen readers announce it.
+
+    Args:
+        event: to show.
+        windows: pieces of work of each step.
+    """
     percent = round(100 * event.step / event.total)
-    parts = [f"step {event.step} of {event.total}", f"{percent} %"]
+    parts = [f"step {-(-event.step // windows)} of {event.total // windows}", f"{percent} %"]
+    if windows > 1 and event.step:
+        parts.insert(0, f"window {(event.step - 1) % windows + 1} of {windows}")
     if event.seconds_left is not None:
-        parts.append(f"about {_duration(event.seconds_left)} left")
+        parts.append(f"about {duration(event.seconds_left)} left")
     return (
         '<div class="status" role="status" aria-live="polite">'
         f"<strong>{escape(event.phase)}</strong><span>{' · '.join(parts)}</span>"
         f'<div class="bar"><div style="width:{percent}%"></div></div></div>'
+    )
+
+
+def waiting(place: Waiting) -> str:
+    """Somebody's place in the line."""
+    before = "1 run is" if place.position == 1 else f"{place.position} runs are"
+    left = f", about {duration(place.seconds)}" if place.seconds else ""
+    return message(
+        f"You are number {place.position + 1} in the queue: {before} before yours{left}. This run keeps its settings; "
+        "you can go on editing."
     )
 
 
@@ -28,10 +44,12 @@ def message(text: str) -> str:
     return f'<div class="status" role="status" aria-live="polite"><span>{escape(text)}</span></div>'
 
 
-def error(text: str) -> str:
-    """What went wrong and what to do about it."""
+def error(text: str, about: str = "") -> str:
+    """What went wrong and what to do about it; `about` is what the style marks, such as "photo"."""
+    mark = f" about-{about}" if about else ""
     return (
-        f'<div class="status problem" role="alert"><strong>That did not work</strong><span>{escape(text)}</span></div>'
+        f'<div class="status problem{mark}" role="alert"><strong><i aria-hidden="true">✗</i> That did not work'
+        f"</strong><span>{escape(text)}</span></div>"
     )
 
 
@@ -70,25 +88,16 @@ def example_pair(example: Example) -> str:
     )
 
 
-def checklist(conditions: Conditions) -> str:
-    """What was found in photo and clip; every notice is a warning."""
-    found = int(np.isfinite(conditions.face_landmarks[:, 0, 0]).sum())
-    scale, shift = conditions.alignment[0, 0], conditions.alignment[:, 2]
-    height, width = conditions.size
-    good = [
-        "One person found in the photo and in the clip.",
-        f"{conditions.num_frames} frames at {conditions.fps:g} per second, {width} x {height} px.",
-        f"Clip laid on the photo: scaled to {scale:.0%}, moved {shift[0]:+.0f} px across and {shift[1]:+.0f} px down.",
-    ]
-    if found == conditions.num_frames:
-        good.append("Face found in every frame.")
-    rows = [("good", "✓", text) for text in good] + [("warning", "!", text) for text in conditions.notices]
-    items = "".join(
-        f'<li class="{kind}"><b aria-hidden="true">{sign}</b>{escape(text)}</li>' for kind, sign, text in rows
+def example_result(example: Example, note: str) -> str:
+    """The finished result of an example, playing."""
+    address = f"gradio_api/file={quote(str(example.result))}"
+    return (
+        f'<video class="inputs-result" src="{address}" autoplay muted loop playsinline controls '
+        f'aria-label="Finished result of {escape(example.title)}"></video>{caption(note)}'
     )
-    return f'<ul class="checks">{items}</ul>'
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Whole minutes and seconds, in words."""
     minutes, rest = divmod(max(1, round(seconds)), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

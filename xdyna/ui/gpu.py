@@ -1,42 +1,70 @@
-"""The one piece of work that needs a GPU. On a ZeroGPU Space it runs in a process that borrows one."""
+"""The work that needs a GPU: one turn at a time. On a ZeroGPU Space it runs in a process that borrows one."""
 
 import logging
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any, TypeVar
 
 import gradio as gr
 from spaces import GPU
 
 from xdyna.animate import animate
 from xdyna.config import AnimationSettings
+from xdyna.estimates import predict
 from xdyna.schema import Animation, Conditions, InputError, Progress
+from xdyna.ui.line import Line, Waiting
+
+Event = TypeVar("Event")
+Stop = Callable[[], bool]
 
 logger = logging.getLogger(__name__)
 
-# Allowances for the official model with guidance, one window of 16 frames at 512 x 896. A run that asks for too
-# little is cut off; one that asks for too much is refused to visitors with little quota left.
-SECONDS_PER_WINDOW_STEP = 0.6
-SECONDS_TO_DECODE_FRAME = 0.15
-SECONDS_TO_START = 8
-REFERENCE_PIXELS = 512 * 896
+GPU_LINE = Line(longest=20)
 MAX_SECONDS = 300
+MARGIN = 1.3  # a run that asks a Space for too little is cut off
+OUT_OF_MEMORY = "There is not enough memory for"
 
 
-def seconds_needed(conditions: Conditions, settings: AnimationSettings, *_: object, **__: object) -> int:
+def borrows_gpu() -> bool:
+    """Whether runs happen in another process, which cannot be told to stop: it can only be closed."""
+    return bool(os.environ.get("SPACES_ZERO_GPU"))
+
+
+def in_turn(job: Iterator[Event], seconds: float, line: Line = GPU_LINE) -> Iterator[Waiting | Event]:
+    """Runs a job when it is its turn. Closing the iterator leaves the line or ends the job.
+
+    Args:
+        job: a generator that computes on the GPU; not begun before its turn.
+        seconds: that it is expected to take.
+        line: shared by all that use this GPU.
+
+    Yields:
+        `Waiting` at least twice a second while others are before it, then what the job yields.
+
+    Raises:
+        LineFullError: too many wait already.
+    """
+    with closing(job), line.join(seconds) as place:  # type: ignore[type-var]  # our iterators are generators
+        while (waiting := place.waiting()) is not None:
+            yield waiting
+            place.wait()
+        place.serve()
+        yield from job
+
+
+def seconds_needed(conditions: Conditions, settings: AnimationSettings, model: str, *_: Any, **__: Any) -> int:
     """GPU seconds to ask for. Takes the arguments of `run_on_gpu`, and whatever the caller's framework adds."""
-    stride = settings.context_frames - settings.context_overlap
-    windows = max(1, math.ceil((conditions.num_frames - settings.context_overlap) / stride))
-    size = conditions.size[0] * conditions.size[1] / REFERENCE_PIXELS
-    passes = 1.0 if settings.guidance_scale > 1 else 0.5
-    steps = settings.num_inference_steps * windows * passes * SECONDS_PER_WINDOW_STEP
-    work = size * (steps + conditions.num_frames * SECONDS_TO_DECODE_FRAME)
-    return min(MAX_SECONDS, math.ceil(SECONDS_TO_START + work))
+    expected = predict(model, settings, conditions.num_frames)
+    return min(MAX_SECONDS, math.ceil(expected.seconds * (MARGIN if expected.measured else 1.0)))
 
 
 @GPU(duration=seconds_needed)
-def run_on_gpu(conditions: Conditions, settings: AnimationSettings, model: str) -> Iterator[Progress | Animation]:
-    """Animates; everything that goes in and out can be pickled.
+def run_on_gpu(
+    conditions: Conditions, settings: AnimationSettings, model: str, stop: Stop | None = None
+) -> Iterator[Progress | Animation]:
+    """Animates; everything that goes in and out can be pickled, but for `stop`, which a borrowed GPU cannot have.
 
     Yields:
         As `xdyna.animate.animate`. Closing the iterator stops the work.
@@ -45,7 +73,7 @@ def run_on_gpu(conditions: Conditions, settings: AnimationSettings, model: str) 
         gr.Error: with the whole meaning in its message, the only thing that survives the way out of the GPU process.
     """
     try:
-        with closing(animate(conditions, settings, model)) as events:  # type: ignore[type-var]
+        with closing(animate(conditions, settings, model, stop)) as events:  # type: ignore[type-var]
             yield from events
     except InputError as error:
         raise gr.Error(str(error)) from error
@@ -54,7 +82,8 @@ def run_on_gpu(conditions: Conditions, settings: AnimationSettings, model: str) 
             raise
         logger.warning("out of memory: %s", error)
         height, width = conditions.size
+        needed = predict(model, settings, conditions.num_frames).memory_gb
         raise gr.Error(
-            f"There is not enough memory for {conditions.num_frames} frames of {width} x {height}. Choose a smaller "
-            "size, or fewer frames."
+            f"{OUT_OF_MEMORY} {conditions.num_frames} frames of {width} x {height}, which need about {needed:.0f} GB. "
+            "Choose a smaller size, or fewer frames."
         ) from error

@@ -2,17 +2,41 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
+
+import cv2
+import gradio as gr
+import numpy as np
 
 from xdyna.animate import prepare
+from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
+from xdyna.estimates import PACE
 from xdyna.preview import write_previews
 from xdyna.recipe import save_animation
-from xdyna.schema import Animation, Conditions, InputError, Progress
+from xdyna.schema import Animation, Conditions, Frames, InputError, Progress, Video
+from xdyna.ui.gpu import borrows_gpu, run_on_gpu
 
 RESULT_NAME = "xdyna.mp4"
+DRAFT_REVISION = "draft"
+
+
+def require(photo: str | None, clip: str | None, consent: bool, settings: AnimationSettings | None = None) -> None:
+    """Says what a visitor has forgotten, before any time is spent.
+
+    Raises:
+        InputError: a file or the consent is missing.
+    """
+    if photo is None:
+        raise InputError("There is no photo yet. Add one of a person, or choose an example.")
+    if clip is None and not (settings and settings.live_photo):
+        raise InputError("There is no driving clip yet. Add a video of one person moving, or choose an example.")
+    if not consent:
+        raise InputError("Tick “I have the right to use this person's picture” to go on.")
 
 
 def conditions_of(
@@ -23,14 +47,57 @@ def conditions_of(
     Raises:
         InputError: a file or the consent is missing, or a file cannot be used.
     """
-    if photo is None:
-        raise InputError("There is no photo yet. Add one of a person, or choose an example.")
-    if clip is None:
-        raise InputError("There is no driving clip yet. Add a video of one person moving, or choose an example.")
-    if not consent:
-        raise InputError("Tick “I have the right to use this person's picture” to go on.")
-    with closing(prepare(Path(photo), Path(clip), settings)) as events:  # type: ignore[type-var]
+    require(photo, clip, consent, settings)
+    with closing(prepare(Path(str(photo)), Path(clip) if clip else None, settings)) as events:  # type: ignore[type-var]
         yield from events
+
+
+def animated(
+    conditions: Conditions, settings: AnimationSettings, model: str, stop: Event
+) -> Iterator[Progress | Animation]:
+    """Animates on the GPU. When `stop` is set, or the GPU is lost, what is done so far becomes the result.
+
+    Yields:
+        As `xdyna.animate.animate`. A borrowed GPU cannot be asked for its state: there the last preview is the result.
+
+    Raises:
+        gr.Error: the run failed; if there was a preview by then, an `Animation` of it comes first.
+    """
+    preview, started = None, time.monotonic()
+    asked = None if borrows_gpu() else stop.is_set
+    try:
+        with closing(run_on_gpu(conditions, settings, model, asked)) as events:  # type: ignore[type-var]
+            for event in events:
+                if isinstance(event, Animation) and not event.stopped:
+                    PACE.learn(model, settings, len(event.video), event.seconds)
+                yield event
+                preview = event.preview if isinstance(event, Progress) and event.preview is not None else preview
+                if borrows_gpu() and stop.is_set() and preview is not None:
+                    break
+            else:
+                return
+    except gr.Error:
+        if preview is not None:
+            yield _draft(preview, conditions, settings, model, time.monotonic() - started)
+        raise
+    assert preview is not None
+    yield _draft(preview, conditions, settings, model, time.monotonic() - started)
+
+
+def _draft(
+    preview: Frames, conditions: Conditions, settings: AnimationSettings, model: str, seconds: float
+) -> Animation:
+    """The last preview at the size of the result."""
+    height, width = conditions.size
+    frames = np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC) for frame in preview])
+    return Animation(
+        video=Video(frames=frames, fps=conditions.fps),
+        controls=BACKENDS[model].prepare(conditions, settings),
+        model=model,
+        revision=DRAFT_REVISION,
+        seconds=seconds,
+        stopped=True,
+    )
 
 
 @contextmanager
@@ -43,14 +110,15 @@ def job_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def preview_files(folder: Path, conditions: Conditions) -> tuple[str, str, str]:
-    """Writes what the model will see. Returns the pose over the photo, the clip beside its pose, the face patches."""
-    paths = {path.name: str(path) for path in write_previews(conditions, folder)}
-    return paths["overlay.png"], paths["pose.mp4"], paths["face.png"]
+def preview_files(folder: Path, conditions: Conditions) -> dict[str, str]:
+    """Writes what the model will see. Returns the files of `write_previews` by name."""
+    return {path.name: str(path) for path in write_previews(conditions, folder)}
 
 
-def result_files(folder: Path, animation: Animation, settings: AnimationSettings) -> tuple[str, str]:
-    """Writes the result. Returns the video and its recipe."""
+def result_files(
+    folder: Path, animation: Animation, settings: AnimationSettings, sound: bytes | None
+) -> tuple[str, str | None]:
+    """Writes the result. Returns the video and its recipe, or None where no recipe is wanted."""
     video = folder / RESULT_NAME
-    recipe = save_animation(video, animation, settings)
-    return str(video), str(recipe)
+    recipe = save_animation(video, animation, settings, sound)
+    return str(video), str(recipe) if recipe else None

@@ -1,5 +1,6 @@
 """What a visitor reads when a job fails: causes they can remove in full, everything else as our fault."""
 
+import errno
 import logging
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -13,6 +14,7 @@ Parameters = ParamSpec("Parameters")
 Job = Callable[Parameters, Iterator[Any]]
 
 OUR_FAULT = "Something went wrong on our side. Your files and settings are kept: please try again."
+DISK_FULL = "This server has no room left for videos. Your files and settings are kept: try again in a few minutes."
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ def showing_problems(show: Callable[[str], Any]) -> Callable[[Job[Parameters]], 
             try:
                 yield from job(*args, **kwargs)
             except Exception as error:  # the page's outermost layer: anything else would only show "Error"
-                yield show(_explained(error))
+                yield show(explained(error))
 
         return careful
 
@@ -41,15 +43,19 @@ def raising_problems(job: Job[Parameters]) -> Job[Parameters]:
         try:
             yield from job(*args, **kwargs)
         except Exception as error:
-            raise gr.Error(_explained(error)) from error
+            raise gr.Error(explained(error), print_exception=False) from error
 
     return careful
 
 
-def _explained(error: Exception) -> str:
+def explained(error: Exception) -> str:
+    """What a visitor reads about an error; what is our fault goes into the log."""
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, gr.Error):
         return str(error.message)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        logger.error("the disk is full: %s", error)
+        return DISK_FULL
     logger.exception("job failed", exc_info=error)
     return OUR_FAULT

@@ -6,19 +6,26 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from xdyna.config import AnimationSettings
+from xdyna.backends import Backend
+from xdyna.config import AnimationSettings, value_type
 from xdyna.schema import InputError
 
 FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(AnimationSettings)}
 
 MAIN = ("num_inference_steps", "guidance_scale", "adapter_strength", "seed")
-CLIP = ("start_s", "num_frames", "fps", "width", "height")
-OTHER = tuple(name for name in FIELDS if name not in MAIN + CLIP)
+LIVE = ("live_photo", "sway")
+CLIP = ("start_s", "num_frames", "fps", "width", "height", *LIVE)
+CHECK = ("photo_person", "clip_person", "retarget", "nudge_zoom", "nudge_x", "nudge_y")
+OTHER = tuple(name for name in FIELDS if name not in MAIN + CLIP + CHECK)
 
 TITLES = {
     "num_inference_steps": "Steps",
     "guidance_scale": "Guidance",
     "adapter_strength": "Adapter strength",
+    "background_adapter_strength": "Adapter strength of the background",
+    "reference_mode": "How the photo is read",
+    "static_background": "Frozen background",
+    "controls_on_person_only": "Controls on the person only",
     "controlnet_pose_scale": "Pose strength",
     "controlnet_face_scale": "Face strength",
     "ip_adapter_scale": "Image tokens",
@@ -28,7 +35,15 @@ TITLES = {
     "context_frames": "Window",
     "context_overlap": "Window overlap",
     "scheduler": "Sampler",
+    "photo_person": "Person in the photo",
+    "clip_person": "Person in the clip",
+    "retarget": "Keep the photo's proportions",
+    "nudge_zoom": "Pose: zoom",
+    "nudge_x": "Pose: move right",
+    "nudge_y": "Pose: move down",
+    "keep_sound": "Keep the sound",
     "ai_label": "AI-generated label",
+    "save_recipe": "Recipe in the file",
 }
 
 MAX_SLIDER_POSITIONS = 1000
@@ -39,7 +54,7 @@ def title(name: str) -> str:
     return TITLES.get(name, name.replace("_", " ").capitalize())
 
 
-def add_input(name: str, defaults: AnimationSettings) -> Component:
+def add_input(name: str, defaults: AnimationSettings, visible: bool = True) -> Component:
     """The input for one field: a slider where its range fits on one, else a number, a choice, a tick or a text."""
     item, value = FIELDS[name], getattr(defaults, name)
     limits = item.metadata
@@ -49,17 +64,33 @@ def add_input(name: str, defaults: AnimationSettings) -> Component:
         "info": limits["help"],
         "elem_id": f"setting-{name}",
         "min_width": 200,
+        "visible": visible,
     }
     if isinstance(item.default, bool):
         return gr.Checkbox(**common)
     if limits["choices"]:
         return gr.Dropdown(choices=list(limits["choices"]), **common)
+    if item.default is None:  # a number that may be left open, for which Gradio's own number would say 0
+        common["value"] = "" if value is None else f"{value:g}"  # None would make it a required argument of the API
+        return gr.Textbox(
+            lines=1, max_length=8, placeholder=f"empty, or {limits['low']:g} to {limits['high']:g}", **common
+        )
     if isinstance(item.default, str):
         return gr.Textbox(lines=1, max_length=500, **common)
     bounds = {"minimum": limits["low"], "maximum": limits["high"], "step": limits["step"]}
     if (limits["high"] - limits["low"]) / limits["step"] > MAX_SLIDER_POSITIONS:
         return gr.Number(precision=0 if isinstance(item.default, int) else 3, **bounds, **common)
     return gr.Slider(**bounds, **common)
+
+
+def for_backend(name: str, value: Any, backend: Backend) -> Any:
+    """The input of a field as another backend has it: its value and range; hidden where it means nothing there."""
+    limits, item = backend.limits_of(name), FIELDS[name]
+    if item.default is None:
+        return gr.update(value="" if value is None else f"{value:g}", visible=backend.takes(name))
+    if limits.low is None or not backend.takes(name):
+        return gr.update(value=value, visible=backend.takes(name))
+    return gr.update(value=value, visible=True, minimum=limits.low, maximum=limits.high, step=limits.step)
 
 
 def read_settings(values: dict[str, Any]) -> AnimationSettings:
@@ -71,12 +102,15 @@ def read_settings(values: dict[str, Any]) -> AnimationSettings:
     Raises:
         InputError: a value is missing or outside its range.
     """
-    typed = {}
+    typed: dict[str, Any] = {}
     for name, value in values.items():
-        if value is None:
+        item = FIELDS[name]
+        if value is None and item.default is not None:
             raise InputError(f"{title(name)} is empty. Give a number.")
-        kind: Any = type(FIELDS[name].default)
-        typed[name] = kind(value)
+        try:
+            typed[name] = None if value is None or (item.default is None and value == "") else value_type(item)(value)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{title(name)} must be a number, got {value!r:.20}.") from error
     try:
         return AnimationSettings(**typed)
     except ValueError as error:

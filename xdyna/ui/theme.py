@@ -1,10 +1,13 @@
-"""Colours and fonts; nothing is fetched from elsewhere. What a theme cannot say is in `static/style.css`."""
+"""Colours, fonts and keys; nothing is fetched from elsewhere. What a theme cannot say is in `static/*.css`."""
 
 from pathlib import Path
 
 import gradio as gr
 
-STYLE = Path(__file__).parent / "static" / "style.css"
+STYLES = sorted((Path(__file__).parent / "static").glob("*.css"), key=lambda path: path.stem != "style")
+"""`style.css`, which holds for the whole page, then one file per screen."""
+SCRIPT = (Path(__file__).parent / "static" / "radios.js").read_text(encoding="utf-8")
+"""Runs once the page is there."""
 
 THEME = gr.themes.Base(
     primary_hue="violet",
@@ -30,12 +33,18 @@ THEME = gr.themes.Base(
     block_title_text_weight="600",
     block_info_text_color="*neutral_600",
     block_info_text_color_dark="*neutral_400",
+    checkbox_border_radius="4px",
+    checkbox_border_color="*neutral_500",
+    checkbox_border_color_dark="*neutral_400",
+    input_border_width="1px",
+    input_border_color="*neutral_300",
+    input_border_color_dark="*neutral_600",
     input_background_fill="white",
     input_background_fill_dark="*neutral_800",
     button_primary_background_fill="*primary_600",
     button_primary_background_fill_hover="*primary_700",
     button_primary_background_fill_dark="*primary_600",
-    button_primary_background_fill_hover_dark="*primary_500",
+    button_primary_background_fill_hover_dark="*primary_700",
     button_primary_text_color="white",
     button_primary_text_color_dark="white",
     button_secondary_background_fill="*primary_50",

@@ -9,9 +9,10 @@ from xdyna.schema import Floats, Frames, Mask, Pose
 from xdyna.world.body import Person
 from xdyna.world.brush import glow
 from xdyna.world.character import Character
-from xdyna.world.motion import EXPRESSION, Array, Motion
+from xdyna.world.motion import EXPRESSION, MOTIONS, Array, Motion
 from xdyna.world.scenes import SCENES, make_scene
 from xdyna.world.skeleton import Skeleton, pose_skeleton
+from xdyna.world.style import STYLES, stylise
 
 _LAG = 0.16
 """Seconds by which hair and cloth trail the head."""
@@ -37,6 +38,11 @@ class WorldClip:
     person_mask: Mask
     scene: str
 
+    @property
+    def face_boxes(self) -> Floats:
+        """`(n, 4)` float32 left, top, right, bottom around the 68 points, in pixels; NaN where there is no person."""
+        return np.concatenate([self.face_landmarks.min(axis=1), self.face_landmarks.max(axis=1)], axis=1)
+
 
 def render_clip(
     seed: int,
@@ -49,6 +55,8 @@ def render_clip(
     motion_seed: int | None = None,
     scene_seed: int | None = None,
     scene_name: str | None = None,
+    motion_name: str | None = None,
+    style: str = "shaded",
     person: bool = True,
 ) -> WorldClip:
     """Renders one clip.
@@ -65,16 +73,20 @@ def render_clip(
         motion_seed: what they do, their expressions and where they stand.
         scene_seed: layout, colours and (unless `scene_name` is given) class of the background.
         scene_name: one of `SCENES`.
+        motion_name: one of `MOTIONS`; by default the seed draws one of the first five.
+        style: one of `STYLES`.
         person: False for the background alone.
 
     Raises:
-        ValueError: unknown scene_name, or num_frames < 1.
+        ValueError: unknown scene_name, motion_name or style, or num_frames < 1.
     """
+    if style not in STYLES:
+        raise ValueError(f"style must be one of {tuple(STYLES)}, got {style!r}")
     if num_frames < 1:
         raise ValueError(f"num_frames must be >= 1, got {num_frames}")
     times = np.arange(num_frames) / fps
     scene = make_scene(seed if scene_seed is None else scene_seed, scene_name, width / height)
-    motion = Motion(seed if motion_seed is None else motion_seed)
+    motion = Motion(seed if motion_seed is None else motion_seed, motion_name)
     expression = motion.sample(times).expression
     actor = _cast(seed if character_seed is None else character_seed, motion, times, scene.wind(times), width / height)
 
@@ -104,7 +116,7 @@ def render_clip(
             frames[i] = behind[..., :3]
     size = (height, width)
     return WorldClip(
-        frames=frames,
+        frames=stylise(frames, style),
         pose=_true_pose(actor, size) if person else _no_pose(num_frames),
         face_landmarks=(
             (actor.head.landmarks * height).astype(np.float32)
@@ -171,4 +183,4 @@ def _no_pose(n: int) -> Pose:
     )
 
 
-__all__ = ["EXPRESSION", "SCENES", "WorldClip", "render_clip"]
+__all__ = ["EXPRESSION", "MOTIONS", "SCENES", "STYLES", "WorldClip", "render_clip"]

@@ -47,6 +47,23 @@ _LEGS = {
 }
 
 
+MOTIONS = ("dance", "wave", "clap", "symmetric", "sway", "turn", "step")
+"""What a person can do. Seeds draw from the first five; the others must be asked for."""
+_SHARES = (0.45, 0.12, 0.12, 0.23, 0.08)
+
+# A step to the right and back, in the columns of the leg table: a foot lifts, lands and takes the weight.
+_SIDE_STEP = (
+    (0.05, 0, 0, 0.05, 0, 0, 0, 0.01),
+    (0.15, 0.05, 0, 0.05, 0, 0, -0.03, 0.02),
+    (0.20, 0, 0, 0.05, 0, 0, -0.09, 0.02),
+    (0.20, 0, 0, -0.04, 0.05, 0, -0.13, 0.02),
+    (0.20, 0, 0, -0.10, 0, 0, -0.15, 0.01),
+    (0.20, 0, 0, -0.03, 0.05, 0, -0.12, 0.02),
+    (0.20, 0, 0, 0.05, 0, 0, -0.08, 0.02),
+    (0.12, 0.05, 0, 0.05, 0, 0, -0.04, 0.02),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Moves:
     """Sampled motion; every array starts with `num_frames`. Angles in radians, lengths in body heights.
@@ -80,14 +97,25 @@ class Placement:
 
 
 class Motion:
-    """One random dance, wave, clap or sway, defined for all times."""
+    """One random dance, wave, clap, sway, turn or walk on the spot, defined for all times.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: everything that `name` leaves open.
+        name: one of `MOTIONS`, or None for a random one of the first five.
+
+    Raises:
+        ValueError: unknown name.
+    """
+
+    def __init__(self, seed: int, name: str | None = None) -> None:
+        if name is not None and name not in MOTIONS:
+            raise ValueError(f"motion_name must be one of {MOTIONS}, got {name!r}")
         rng = np.random.default_rng([seed, 11])
         self.placement = _place(rng)
         self._beat = rng.uniform(0.42, 0.78)
         self._phase = rng.uniform(0, 1)
-        kind = rng.choice(["dance", "wave", "clap", "symmetric", "sway"], p=[0.45, 0.12, 0.12, 0.23, 0.08])
+        drawn = rng.choice(MOTIONS[: len(_SHARES)], p=_SHARES)
+        kind = name or str(drawn)
         self._arm_keys = np.stack([_arms(rng, kind, i) for i in range(24)])
         if rng.random() < 0.5:
             self._arm_keys = self._arm_keys[:, ::-1]
@@ -99,6 +127,10 @@ class Motion:
         self._wiggle = np.radians(rng.uniform(0, 14, (2, 2)))
         self._drift = _Waves(rng, [0.03], 0.1, 0.3)
         self._face = _Expressions(rng)
+        if kind == "turn":  # to half profile and back; the back of a head is not drawn
+            self._torso = _Waves(rng, [rng.uniform(0.75, 1.0), 0.07, 0.05], 0.2, 0.45)
+        if kind == "step":
+            self._leg_keys = np.array(_SIDE_STEP, float) * rng.uniform(0.85, 1.1)
 
     def sample(self, times: Array) -> Moves:
         """The motion at the given times in seconds, `(n,)`."""

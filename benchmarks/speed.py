@@ -1,0 +1,399 @@
+"""Measures speed and memory and writes tables to `benchmarks/results/speed_*.json`.
+
+    python benchmarks/speed.py exact approximate memory compare mini long [--quick]
+
+Parts alternate what they compare and give medians of ratios. `--quick` takes smaller clips and one round: for a look.
+`speed_gpu.py` is the same for the full-size model on a GPU.
+"""
+
+import argparse
+import gc
+import multiprocessing
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from speed_setup import (
+    MID,
+    FlopCounter,
+    alternated,
+    drawn_inputs,
+    matmul_rate,
+    median_ratio,
+    print_table,
+    random_inputs,
+    random_pipeline,
+    save,
+    timed,
+)
+
+from xdyna.evaluation.metrics import psnr
+from xdyna.pipelines import XDynaPipeline, XDynaStep
+from xdyna.pipelines.context import context_windows, open_windows
+from xdyna.pipelines.preview import preview_frames
+from xdyna.pipelines.schedulers import with_sampler
+from xdyna.pipelines.seams import loop_closure, seam_frames, seam_visibility
+from xdyna.weights import BUNDLED_MINI
+
+Row = dict[str, Any]
+PREFIX = ("conv_in", "down_blocks.0.resnets.0", "down_blocks.0.attentions.0.transformer_blocks.0.attn1")
+"""Parts of UNet and ControlNet that have seen no text yet: both halves of guidance do the same there."""
+TOKENS = ("to_k", "to_v", "to_k_ip", "to_v_ip")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    for part in options.parts:
+        rows = PARTS[part](options.quick)
+        print_table(part, rows)
+        save(part, rows)
+
+
+def mini() -> XDynaPipeline:
+    pipeline = XDynaPipeline.from_pretrained(BUNDLED_MINI, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+# ---- (a) the exact path
+
+
+def exact(quick: bool) -> list[Row]:
+    """FLOPs of one guided step, and of what the algorithm cannot do without; the rate against matrix products."""
+    sizes = [(8, 192, 192)] if quick else [(8, 192, 192), (16, 256, 448)]
+    pipeline, peak = random_pipeline(MID), matmul_rate()
+    return [exact_row(pipeline, peak, *size, texts) for size in sizes for texts in (1, 2)]
+
+
+def exact_row(pipeline: XDynaPipeline, peak: float, num_frames: int, height: int, width: int, texts: int) -> Row:
+    arguments = random_inputs(pipeline, num_frames, height, width, texts) | {
+        "reference_latents": torch.randn(1, 4, 1, height // 8, width // 8),
+        "num_inference_steps": 1,
+        "output_type": "latent",
+    }
+    seconds: dict[str, list[float]] = {"UNet": [], "ControlNets": []}
+    hooks = clocked({"UNet": [pipeline.unet], "ControlNets": controlnets(pipeline)}, seconds)
+    pipeline.cache.clear()
+    with FlopCounter() as counter:
+        total_s = timed(lambda: pipeline(**arguments))
+    for hook in hooks:
+        hook.remove()
+    unet, control = counter.of("XDynaUNet"), counter.of("ControlNetModel")
+    repeated = sum(half_of(counter, "XDynaUNet", name) for name in PREFIX)
+    repeated += sum(half_of(counter, "ControlNetModel", name) for name in PREFIX) if texts == 2 else 0
+    spent = {name: sum(values) for name, values in seconds.items()}
+    return {
+        "clip": f"1+{num_frames}, latent {height // 8}x{width // 8}",
+        "texts": texts,
+        "GFLOP": counter.get_total_flops() / 1e9,
+        "UNet": unet / 1e9,
+        "ControlNets": control / 1e9,
+        "over the minimum": counter.get_total_flops() / (counter.get_total_flops() - repeated),
+        "UNet, share of matmul rate": unet / spent["UNet"] / peak,
+        "ControlNets, share": control / spent["ControlNets"] / peak,
+        "s, UNet": spent["UNet"],
+        "s, ControlNets": spent["ControlNets"],
+        "s, rest": total_s - sum(spent.values()),
+        "matmul GFLOP/s": peak / 1e9,
+    }
+
+
+def half_of(counter: FlopCounter, network: str, part: str) -> float:
+    return counter.of(f"{network}.{part}") / 2
+
+
+def controlnets(pipeline: XDynaPipeline) -> list[torch.nn.Module]:
+    return [pipeline.controlnet_pose, pipeline.controlnet_face]
+
+
+def clocked(modules: dict[str, list[torch.nn.Module]], seconds: dict[str, list[float]]) -> list[Any]:
+    """Hooks that note the process time of every call."""
+    hooks = []
+    for name, group in modules.items():
+        for module in group:
+            started: list[float] = []
+
+            def before(*_: Any, started: list[float] = started) -> None:
+                started.append(time.process_time())
+
+            def after(*_: Any, started: list[float] = started, name: str = name) -> None:
+                seconds[name].append(time.process_time() - started.pop())
+
+            hooks += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    return hooks
+
+
+# ---- (b) approximations
+
+APPROXIMATE: dict[str, Row] = {
+    "25 steps, exact": {},
+    "no guidance": {"guidance_scale": 1.0},
+    "guidance in the first half": {"guidance_end": 0.5},
+    "guidance from 20 to 60 %": {"guidance_start": 0.2, "guidance_end": 0.6},
+    "reference cache": {"reference_cache": True},
+    "feature cache 2": {"feature_cache_interval": 2},
+    "feature cache 3": {"feature_cache_interval": 3},
+    "12 steps, dpm++": {"num_inference_steps": 12, "scheduler": "dpm++"},
+    "8 steps, dpm++": {"num_inference_steps": 8, "scheduler": "dpm++"},
+    "8 steps, unipc": {"num_inference_steps": 8, "scheduler": "unipc"},
+    "6 steps, ddim": {"num_inference_steps": 6},
+    "4 steps, ddim": {"num_inference_steps": 4},
+    "6 steps, half guided": {"num_inference_steps": 6, "guidance_end": 0.5},
+    "8 steps, half guided, feature cache 2": {
+        "num_inference_steps": 8,
+        "guidance_end": 0.5,
+        "feature_cache_interval": 2,
+    },
+    "another seed": {"seed": 1},
+}
+"""The last says how far two equally good results are from one another."""
+
+
+def approximate(quick: bool) -> list[Row]:
+    """xdyna-mini, guidance 2, 8 frames: cost and error against 25 exact steps with the same noise."""
+    pipeline = mini()
+    base = pipeline.scheduler
+    num_clips, num_frames = (1, 4) if quick else (6, 8)
+    clips = [drawn_inputs(num_frames, 1_000_000_000 + k) for k in range(num_clips)]
+    results: dict[str, list[tuple[float, float, torch.Tensor, np.ndarray]]] = {name: [] for name in APPROXIMATE}
+    for k, clip in enumerate(clips):
+        for name, changes in APPROXIMATE.items():
+            own = {"num_inference_steps": 25, "guidance_scale": 2.0} | changes
+            pipeline.scheduler = with_sampler(base, own.pop("scheduler", "ddim"))
+            generator = torch.Generator().manual_seed(100 * own.pop("seed", 0) + k)
+            arguments = clip | own | {"generator": generator}
+            pipeline.cache.clear()
+            kept: list[torch.Tensor] = []
+            frames: list[np.ndarray] = []
+
+            def run(arguments: Row = arguments, kept: Any = kept, frames: Any = frames) -> None:
+                for event in pipeline.stream(**arguments):
+                    if isinstance(event, XDynaStep):
+                        kept[:] = [event.latents]
+                    else:
+                        frames.append(event.frames)
+
+            seconds = timed(run)
+            with FlopCounter() as counter:  # the encodings are in the cache now: denoising alone
+                pipeline(**arguments | {"generator": torch.Generator().manual_seed(0), "output_type": "latent"})
+            results[name].append((seconds, counter.get_total_flops(), kept[0], frames[0]))
+    exact_results = results["25 steps, exact"]
+    rows = []
+    for name, own_results in results.items():
+        pairs = list(zip(own_results, exact_results, strict=True))
+        rows.append(
+            {
+                "mode": name,
+                "times fewer FLOPs": median(theirs[1] / ours[1] for ours, theirs in pairs),
+                "times faster": median(theirs[0] / ours[0] for ours, theirs in pairs),
+                "latent error": median(
+                    float((ours[2] - theirs[2]).norm() / theirs[2].norm()) for ours, theirs in pairs
+                ),
+                "PSNR to exact, dB": median(
+                    psnr(to_levels(ours[3]), to_levels(theirs[3])) if ours is not theirs else float("inf")
+                    for ours, theirs in pairs
+                ),
+            }
+        )
+    return rows
+
+
+def to_levels(frames: np.ndarray) -> np.ndarray:
+    return (frames * 255).round().astype(np.uint8)
+
+
+# ---- (c) memory
+
+
+def memory(quick: bool) -> list[Row]:
+    """Peak memory of a process with xdyna-mini, one process a row, and a plane fitted to them."""
+    frames, sizes = ([16, 64], [(224, 128)]) if quick else ([16, 48, 144], [(224, 128), (448, 256)])
+    cases = [(n, *size, mode) for size in sizes for n in frames for mode in ("full", "sequential_offload")]
+    context = multiprocessing.get_context("spawn")
+    peaks = []
+    for case in cases:
+        with context.Pool(1) as pool:
+            peaks.append(pool.apply(peak_bytes, case))
+    # base + what is computed at once + what a frame of the clip takes, all in the units of `xdyna.estimates`
+    work = [(1.0, (2 if mode == "full" else 1) * min(n, 16) * h * w / 1e6, n * h * w / 1e6) for n, h, w, mode in cases]
+    fitted, *_ = np.linalg.lstsq(np.array(work), np.array(peaks) / 1e9, rcond=None)
+    rows = [
+        {
+            "frames": n,
+            "size": f"{w}x{h}",
+            "mode": mode,
+            "peak GB": peak / 1e9,
+            "predicted GB": float(np.dot(fitted, units)),
+            "predicted / measured": float(np.dot(fitted, units)) / (peak / 1e9),
+        }
+        for (n, h, w, mode), peak, units in zip(cases, peaks, work, strict=True)
+    ]
+    print("base_gb {:.3f}, work_gb {:.4f}, clip_gb {:.4f}".format(*fitted))
+    return rows
+
+
+def peak_bytes(num_frames: int, height: int, width: int, mode: str) -> int:
+    """Of a process of its own: peaks never fall."""
+    torch.set_num_threads(1)
+    pipeline = mini()
+    pipeline.set_memory_mode(mode, "cpu")
+    arguments = random_inputs(pipeline, num_frames, height, width)
+    pipeline(**arguments, num_inference_steps=1, guidance_scale=2.0, output_type="uint8")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+# ---- (d) comparing and repeating
+
+
+def compare(quick: bool) -> list[Row]:
+    """Four variants in one program against four programs; a second run with other guidance."""
+    strengths, steps = (0.5, 0.75, 1.0, 1.25), 2 if quick else 3
+    clip = drawn_inputs(4 if quick else 16)
+
+    def run(pipeline: XDynaPipeline, **changes: Any) -> None:
+        generator = torch.Generator().manual_seed(1)
+        pipeline(**clip | {"num_inference_steps": steps, "guidance_scale": 1.0, "generator": generator} | changes)
+
+    def together() -> None:
+        pipeline = mini()
+        for strength in strengths:
+            run(pipeline, adapter_strength=strength)
+
+    def apart() -> None:
+        for strength in strengths:
+            run(mini(), adapter_strength=strength)
+
+    run(mini())
+    seconds = alternated({"together": together, "apart": apart}, 1 if quick else 3)
+    start_s = process_start_s()
+    pipeline = mini()
+    parts: dict[str, list[float]] = {"first": [], "again": []}
+    for _ in range(1 if quick else 3):
+        pipeline.cache.clear()
+        parts["first"].append(time_to_first_step(pipeline, clip, 1.0))
+        parts["again"].append(time_to_first_step(pipeline, clip, 2.0))
+    return [
+        {
+            "what": "4 variants / 4 runs, models loaded each time",
+            "ratio": median_ratio(seconds["together"], seconds["apart"]),
+        },
+        {
+            "what": "the same as programs, with their start",
+            "ratio": (median(seconds["together"]) + start_s) / (median(seconds["apart"]) + 4 * start_s),
+        },
+        {"what": "s before the loop, first run", "ratio": median(parts["first"])},
+        {"what": "s before the loop, other guidance", "ratio": median(parts["again"])},
+    ]
+
+
+def process_start_s() -> float:
+    """CPU seconds of a program until its libraries are there."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", "import xdyna.pipelines"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def time_to_first_step(pipeline: XDynaPipeline, clip: Row, guidance: float) -> float:
+    """CPU seconds before the UNet runs for the first time."""
+    marks: list[float] = []
+    hook = pipeline.unet.register_forward_pre_hook(lambda *_: marks.append(time.process_time()))
+    started = time.process_time()
+    events = pipeline.stream(**clip | {"num_inference_steps": 1, "guidance_scale": guidance})
+    next(events)
+    events.close()
+    hook.remove()
+    return marks[0] - started
+
+
+# ---- (e) the small model
+
+
+def mini_clip(quick: bool) -> list[Row]:
+    """Where the time of xdyna-mini's own 16 frames goes, in CPU seconds; medians."""
+    pipeline, rounds = mini(), 1 if quick else 5
+    clip = drawn_inputs(4 if quick else 16)
+    seconds: dict[str, list[float]] = {"UNet": [], "ControlNets": []}
+    rows: list[Row] = []
+    for _ in range(rounds + 1):  # the first warms up
+        pipeline.cache.clear()
+        for values in seconds.values():
+            values.clear()
+        hooks = clocked({"UNet": [pipeline.unet], "ControlNets": controlnets(pipeline)}, seconds)
+        started = time.process_time()
+        marks: dict[str, float] = {}
+        arguments = clip | {"num_inference_steps": 3, "guidance_scale": 1.0}
+        for event in pipeline.stream(**arguments):
+            if isinstance(event, XDynaStep) and event.clean_latents is not None:
+                preview_frames(pipeline.vae, event.clean_latents)
+                marks.setdefault("first preview", time.process_time())
+                marks["denoised"] = time.process_time()
+        ended = time.process_time()
+        for hook in hooks:
+            hook.remove()
+        networks = {name: sum(values) for name, values in seconds.items()}
+        rows.append(
+            {"whole clip": ended - started, "first preview after": marks["first preview"] - started}
+            | networks
+            | {"decoding": ended - marks["denoised"]}
+            | {"encoding and rest": marks["denoised"] - started - sum(networks.values())}
+        )
+    return [{"part": name, "CPU s": median(row[name] for row in rows[1:])} for name in rows[0]]
+
+
+# ---- (f) long clips
+
+
+def long(quick: bool) -> list[Row]:
+    """xdyna-mini over clips of a walking length: seams, the ends of the loop, CPU time per frame."""
+    pipeline = mini()
+    lengths = (16, 32) if quick else (16, 32, 64, 128, 256)
+    rows = []
+    for num_frames in lengths:
+        clip = drawn_inputs(num_frames)
+        for schedule, lay in {"loop": context_windows, "open": open_windows}.items():
+            frames: list[np.ndarray] = []
+            arguments = clip | {
+                "num_inference_steps": 3,
+                "guidance_scale": 1.0,
+                "window_schedule": schedule,
+                "output_type": "uint8",
+                "window_offsets": [5, 10, 0],  # the seams of the last step, which settles details, are known
+                "generator": torch.Generator().manual_seed(0),
+            }
+            gc.collect()
+            seconds = timed(lambda a=arguments, f=frames: f.append(pipeline(**a).frames))
+            seams = seam_frames(lay(num_frames, 16, 4, 0))
+            rows.append(
+                {
+                    "frames": num_frames,
+                    "windows": schedule,
+                    "CPU s per frame": seconds / num_frames,
+                    "change at seams / elsewhere": seam_visibility(frames[0], seams),
+                    "last to first, in changes": loop_closure(frames[0]),
+                    "of the driving pose": loop_closure(clip["pose_frames"]),
+                }
+            )
+    return rows
+
+
+PARTS: dict[str, Callable[[bool], list[Row]]] = {
+    "exact": exact,
+    "approximate": approximate,
+    "memory": memory,
+    "compare": compare,
+    "mini": mini_clip,
+    "long": long,
+}
+
+if __name__ == "__main__":
+    main()

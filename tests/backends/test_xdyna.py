@@ -1,0 +1,98 @@
+"""The backend at tiny size: what it passes on, shows on the way and keeps when stopped."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny import tiny_pipeline
+
+from xdyna.backends.xdyna import XDYNA, XDynaModel
+from xdyna.config import AnimationSettings
+from xdyna.schema import Animation, Conditions, Pose, Progress
+
+NUM_FRAMES, HEIGHT, WIDTH = 6, 64, 64
+SETTINGS = AnimationSettings(height=HEIGHT, width=WIDTH, num_inference_steps=3, context_frames=4, context_overlap=1)
+RNG = np.random.default_rng(0)
+LEFT = np.broadcast_to(np.arange(WIDTH) < WIDTH // 2, (NUM_FRAMES, HEIGHT, WIDTH)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def backend() -> XDynaModel:
+    return XDynaModel(XDYNA, tiny_pipeline(), "0")
+
+
+def standing(num_frames: int) -> Pose:
+    return Pose(
+        body=RNG.uniform(8, 56, (num_frames, 18, 2)).astype(np.float32),
+        body_scores=np.ones((num_frames, 18), np.float32),
+        hands=np.full((num_frames, 2, 21, 2), np.nan, np.float32),
+        hand_scores=np.zeros((num_frames, 2, 21), np.float32),
+    )
+
+
+CONDITIONS = Conditions(
+    reference_image=RNG.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8),
+    reference_pose=standing(1),
+    driving_frames=RNG.integers(0, 256, (NUM_FRAMES, HEIGHT, WIDTH, 3), dtype=np.uint8),
+    pose=standing(NUM_FRAMES),
+    face_landmarks=np.full((NUM_FRAMES, 68, 2), np.nan, np.float32),
+    alignment=np.eye(2, 3),
+    fps=8.0,
+    person_masks=LEFT,
+    reference_person_mask=LEFT[0],
+)
+
+
+def events(backend: XDynaModel, **changes: Any) -> list[Progress | Animation]:
+    return list(backend.run(CONDITIONS, replace(SETTINGS, **changes)))
+
+
+def result(backend: XDynaModel, **changes: Any) -> np.ndarray:
+    *_, last = events(backend, **changes)
+    assert isinstance(last, Animation)
+    return last.video.frames
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reference_mode": "reference_attention"},
+        {"reference_mode": "image_tokens"},
+        {"background_adapter_strength": 0.0},
+        {"controls_on_person_only": True},
+        {"static_background": True},
+    ],
+    ids=lambda change: "+".join(map(str, change.values())),
+)
+def test_every_switch_reaches_the_model(backend: XDynaModel, change: dict[str, Any]) -> None:
+    assert not np.array_equal(result(backend, **change), result(backend))
+
+
+def test_each_denoising_step_ends_with_a_preview(backend: XDynaModel) -> None:
+    *progress, last = events(backend)
+    denoising = [event for event in progress if isinstance(event, Progress) and event.phase == "Denoising"]
+    assert [event.preview is not None for event in denoising] == [False, True] * 3  # two windows a step
+    assert all(event.preview.shape == (NUM_FRAMES, 8, 8, 3) for event in denoising[1::2] if event.preview is not None)
+    assert isinstance(last, Animation) and not last.stopped
+
+
+@pytest.mark.parametrize(("stop_after", "steps_run"), [(1, 1), (2, 1), (3, 2)])
+def test_stopping_ends_with_the_current_step_and_keeps_what_is_done(
+    backend: XDynaModel, stop_after: int, steps_run: int
+) -> None:
+    seen: list[Progress] = []
+    for event in backend.run(CONDITIONS, SETTINGS, stop=lambda: len(seen) >= stop_after):
+        if isinstance(event, Progress) and event.phase == "Denoising":
+            seen.append(event)
+    assert len(seen) == 2 * steps_run  # two windows a step
+    assert isinstance(event, Animation)
+    assert event.stopped
+    assert event.video.frames.shape == (NUM_FRAMES, HEIGHT, WIDTH, 3)
+
+
+def test_a_stop_in_the_last_step_is_a_finished_run(backend: XDynaModel) -> None:
+    *_, last = backend.run(CONDITIONS, replace(SETTINGS, num_inference_steps=1), stop=lambda: True)
+    assert isinstance(last, Animation)
+    assert not last.stopped
+    assert np.array_equal(last.video.frames, result(backend, num_inference_steps=1))

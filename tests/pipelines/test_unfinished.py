@@ -1,0 +1,99 @@
+"""A run that was killed goes on where it was and ends as if nothing had happened."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_pipeline
+from torch import Tensor
+
+from xdyna.pipelines import XDynaOutput, XDynaPipeline
+from xdyna.pipelines.schedulers import SAMPLERS, with_sampler
+
+RNG = np.random.default_rng(0)
+IMAGE = RNG.integers(0, 256, (64, 48, 3), dtype=np.uint8)
+POSE = RNG.integers(0, 256, (7, 64, 48, 3), dtype=np.uint8)
+STEPS, WINDOWS = 4, 3
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> XDynaPipeline:
+    return tiny_pipeline()
+
+
+def events(pipeline: XDynaPipeline, **changes: Any) -> Any:
+    arguments: dict[str, Any] = {
+        "num_inference_steps": STEPS,
+        "guidance_scale": 2.0,
+        "context_frames": 4,
+        "context_overlap": 1,
+        "generator": torch.Generator().manual_seed(7),
+        "output_type": "latent",
+    }
+    return pipeline.stream(IMAGE, POSE, **arguments | changes)
+
+
+def run(pipeline: XDynaPipeline, **changes: Any) -> tuple[Tensor, int]:
+    """The result, and how often the UNet ran."""
+    calls: list[int] = []
+    hook = pipeline.unet.register_forward_pre_hook(lambda *_: calls.append(1))
+    *_, last = events(pipeline, **changes)
+    hook.remove()
+    assert isinstance(last, XDynaOutput)
+    return last.frames, len(calls)
+
+
+def kill_after(pipeline: XDynaPipeline, num_windows: int, **changes: Any) -> None:
+    stream = events(pipeline, **changes)
+    for _ in range(num_windows):
+        next(stream)
+    stream.close()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_any_sampler_goes_on(pipeline: XDynaPipeline, sampler: str, tmp_path: Path) -> None:
+    pipeline.scheduler = with_sampler(pipeline.scheduler, sampler)
+    expected, _ = run(pipeline)
+    kill_after(pipeline, 2 * WINDOWS + 1, unfinished=tmp_path / "run")
+    pipeline.scheduler = with_sampler(pipeline.scheduler, sampler)  # as another process would have it
+    got, calls = run(pipeline, unfinished=tmp_path / "run")
+    assert calls == STEPS * WINDOWS - (2 * WINDOWS + 1)
+    assert (got - expected).norm() < 1e-5 * expected.norm()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("finished", [1, WINDOWS, STEPS * WINDOWS])
+def test_what_is_finished_is_not_done_again(pipeline: XDynaPipeline, finished: int, tmp_path: Path) -> None:
+    expected, _ = run(pipeline)
+    kill_after(pipeline, finished, unfinished=tmp_path)
+    got, calls = run(pipeline, unfinished=tmp_path)
+    assert calls == STEPS * WINDOWS - finished
+    assert (got - expected).norm() < 1e-5 * expected.norm()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"guidance_scale": 3.0},
+        {"generator": torch.Generator().manual_seed(8)},
+        {"prompt": "sea"},
+        {"context_overlap": 2},
+    ],
+    ids=lambda change: "+".join(change),
+)
+def test_another_run_begins_anew(pipeline: XDynaPipeline, change: dict[str, Any], tmp_path: Path) -> None:
+    kill_after(pipeline, WINDOWS + 1, unfinished=tmp_path)
+    seed = change.get("generator")
+    state = None if seed is None else seed.get_state()
+    got, _ = run(pipeline, unfinished=tmp_path, **change)
+    if seed is not None:
+        seed.set_state(state)
+    assert torch.equal(got, run(pipeline, **change)[0])
+
+
+def test_foreign_files_stay(pipeline: XDynaPipeline, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    run(pipeline, unfinished=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

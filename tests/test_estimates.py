@@ -1,0 +1,105 @@
+"""What a run is said to cost."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from xdyna.backends import BACKENDS
+from xdyna.backends.cost import rates
+from xdyna.backends.xdyna import num_windows
+from xdyna.config import AnimationSettings
+from xdyna.estimates import Pace, predict
+from xdyna.pipelines.context import context_windows, open_windows
+from xdyna.schema import InputError
+
+OFFICIAL, MINI = BACKENDS["xdyna"].defaults, BACKENDS["xdyna-mini"].defaults
+
+
+@pytest.mark.parametrize("model", BACKENDS)
+def test_every_model_has_rates_with_their_device_named(model: str) -> None:
+    assert rates(model).device and rates(model).source
+    assert predict(model, BACKENDS[model].defaults, pace=Pace()).seconds > 0
+
+
+def test_the_official_rates_say_that_nobody_measured_them() -> None:
+    assert not rates("xdyna").measured
+    assert predict("xdyna", OFFICIAL, pace=Pace()).memory_gb == pytest.approx(20, abs=1)  # as its README says
+
+
+@pytest.mark.parametrize(
+    ("gpu_gb", "mode"), [(None, "full"), (24, "full"), (12, "model_offload"), (8, "sequential_offload")]
+)
+def test_the_fastest_memory_mode_that_fits_is_taken(gpu_gb: float | None, mode: str) -> None:
+    plan = BACKENDS["xdyna"].plan(OFFICIAL, gpu_gb=gpu_gb)
+    assert plan.memory_mode == mode
+    assert gpu_gb is None or plan.memory_gb <= gpu_gb
+
+
+def test_a_memory_mode_can_be_insisted_on() -> None:
+    plan = BACKENDS["xdyna"].plan(replace(OFFICIAL, memory_mode="sequential_offload"), gpu_gb=80)
+    assert plan.memory_mode == "sequential_offload"
+    with pytest.raises(InputError, match=r"needs about 7 GB of GPU memory .* this GPU has 4"):
+        BACKENDS["xdyna"].plan(OFFICIAL, gpu_gb=4)
+
+
+def test_open_windows_are_counted_within_one() -> None:
+    for num_frames, offset in itertools.product((2, 16, 17, 28, 29, 96), range(16)):
+        settings = AnimationSettings(window_schedule="open")
+        assert abs(num_windows(num_frames, settings) - len(open_windows(num_frames, 16, 4, offset))) <= 1
+
+
+def test_windows_are_those_of_the_pipeline() -> None:
+    for num_frames, (frames, overlap) in itertools.product((2, 16, 17, 24, 28, 29, 96), ((16, 4), (16, 8), (2, 1))):
+        settings = AnimationSettings(context_frames=frames, context_overlap=overlap)
+        assert num_windows(num_frames, settings) == len(context_windows(num_frames, frames, overlap, 0))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"num_inference_steps": 26},
+        {"num_frames": 17},
+        {"height": 960},
+        {"context_overlap": 8, "num_frames": 40},
+    ],
+)
+def test_more_work_takes_longer(more: dict[str, int]) -> None:
+    base = replace(OFFICIAL, num_frames=more.get("num_frames", 16) if "context_overlap" in more else 16)
+    assert predict("xdyna", replace(base, **more), pace=Pace()).seconds > predict("xdyna", base, pace=Pace()).seconds
+
+
+def test_guidance_doubles_a_step() -> None:
+    def step(guidance: float) -> float:
+        settings = replace(MINI, guidance_scale=guidance)
+        once, twice = (predict("xdyna-mini", replace(settings, num_inference_steps=n), pace=Pace()) for n in (1, 2))
+        return twice.seconds - once.seconds
+
+    assert step(2.0) == pytest.approx(2 * step(1.0))
+
+
+def test_a_long_clip_needs_no_more_memory_than_its_windows() -> None:
+    short, long = (predict("xdyna", replace(OFFICIAL, num_frames=n), pace=Pace()) for n in (16, 160))
+    assert long.memory_gb == short.memory_gb
+
+
+def test_the_clip_counts_not_the_setting() -> None:
+    assert predict("xdyna", OFFICIAL, 8, Pace()) == predict("xdyna", replace(OFFICIAL, num_frames=8), pace=Pace())
+
+
+def test_predictions_come_closer_with_every_run() -> None:
+    pace, truth = Pace(), 20 * predict("xdyna-mini", MINI, pace=Pace()).seconds
+    errors = []
+    for _ in range(3):
+        errors.append(abs(predict("xdyna-mini", MINI, pace=pace).seconds - truth))
+        pace.learn("xdyna-mini", MINI, 16, truth)
+    assert errors[0] > 1
+    assert errors[1:] == pytest.approx([0, 0], abs=1e-6)
+    assert predict("xdyna-mini", MINI, pace=pace).measured
+    assert pace.factor("xdyna") is None  # another model's business
+
+
+def test_one_odd_run_does_not_spoil_the_rest() -> None:
+    pace, usual = Pace(), predict("xdyna-mini", MINI, pace=Pace()).seconds
+    pace.learn("xdyna-mini", MINI, 16, 1e9)
+    assert predict("xdyna-mini", MINI, pace=pace).seconds <= 50 * usual + 1e-6

@@ -1,0 +1,161 @@
+"""What a visitor reads when something fails that is not their fault, and that the page goes on afterwards.
+
+With `test_remedies.py` (every cause and its one click), `test_generate.py` (memory, a lost GPU, a full queue),
+`test_inputs.py` and `test_hostile_uploads.py` (files) this covers the errors that the page knows.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
+from playwright.sync_api import Page, expect
+from ui.conftest import free_port, served
+from ui.slow_backend import SlowBackend
+from ui.visitor import EXAMPLES, choose_example, expect_text, go, make_fast, press, set_number, upload
+
+import xdyna.backends
+from xdyna.ui.demo import launch
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[..., Page]
+Serve = Callable[[], str]
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> SlowBackend:
+    backend = SlowBackend()
+    monkeypatch.setattr(xdyna.backends, "load", lambda name: backend)
+    return backend
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
+    """Starts the page in this process, after the test has broken what it wants to be broken."""
+    pages: list[gr.Blocks] = []
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    monkeypatch.setattr("xdyna.ui.shelf.SHELF.folder", tmp_path / "results")
+    monkeypatch.setattr("gradio.networking.url_ok", lambda url: True)  # its patience of 3 s is not a busy machine's
+
+    def start() -> str:
+        pages.append(launch(host="127.0.0.1", port=free_port(), block=False))
+        return str(pages[-1].local_url)
+
+    yield start
+    for page in pages:
+        page.close()
+
+
+def start(page: Page) -> None:
+    choose_example(page)
+    make_fast(page, steps=2)
+    go(page, "generate")
+    page.locator("#generate").click()
+
+
+def expect_alert(page: Page, *words: str) -> None:
+    alert = page.locator("#run-status [role=alert]")
+    for word in words:
+        expect(alert).to_contain_text(word)
+    expect(page.locator("#generate")).to_be_enabled()
+    for button in ("#stop", "#finish"):
+        expect(page.locator(button)).to_be_hidden()
+
+
+def test_used_up_gpu_time_leads_to_a_shorter_run(
+    backend: SlowBackend, serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = backend.run
+
+    def borrow(conditions: object, settings: object, stop: object = None) -> Iterator[object]:
+        if settings.num_inference_steps > 2:
+            raise gr.Error("You have exceeded your free ZeroGPU quota (90s requested vs. 46s left). Try again later.")
+        yield from real(conditions, settings, stop)
+
+    monkeypatch.setattr(backend, "run", borrow)
+    page = visit(serve())
+    choose_example(page)
+    go(page, "generate")
+    page.locator("#generate").click()
+    expect_alert(page, "asks for 90 s of GPU time; you have 46 s left")
+    expect(page.locator("#fix")).to_have_text("Use the Fast preset")
+    page.locator("#fix").click()
+    expect_text(page, "#run-status", "Done: 16 frames")
+
+
+def test_a_full_disk_is_told_and_the_buttons_come_back(
+    backend: SlowBackend, serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/path")
+
+    page = visit(serve())
+    with monkeypatch.context() as broken:
+        broken.setattr("xdyna.ui.downloads.save_animation", full)
+        start(page)
+        expect_alert(page, "no room left", "are kept")
+        expect(page.locator("#run-status")).not_to_contain_text("secret")
+    expect(page.locator("#fix")).to_have_text("Try again")
+    page.locator("#fix").click()
+    expect_text(page, "#run-status", "Done: 4 frames")
+
+
+def test_a_file_beyond_the_limit_is_refused_with_the_limit(
+    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xdyna.ui.demo.MAX_UPLOAD", "10kb")
+    page = visit(serve())
+    upload(page, "photo", EXAMPLES / "sea_photo.png")
+    expect(page.locator(".toast-body")).to_contain_text("10")
+    choose_example(page)  # from the server's own files
+    expect_text(page, "#checks", "16 frames")
+
+
+def test_without_weights_the_page_still_analyses_and_names_the_command(
+    serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("xdyna.weights.BUNDLED_MINI", tmp_path)
+    page = visit(serve())
+    expect(page.locator("header")).to_contain_text("weights are not installed here")
+    choose_example(page)
+    expect_text(page, "#checks", "16 frames")
+    go(page, "generate")
+    expect(page.locator("#generate")).to_be_disabled()
+    expect(page.locator("#lacking [role=alert]")).to_contain_text("Run `xdyna weights pull xdyna-mini`")
+
+
+def test_files_that_the_server_has_deleted_are_asked_for_again(
+    backend: SlowBackend, serve: Serve, visit: Visit, tmp_path: Path
+) -> None:
+    page = visit(serve())
+    upload(page, "photo", EXAMPLES / "sea_photo.png")
+    upload(page, "clip", EXAMPLES / "sea_clip.mp4")
+    page.locator("#consent input").check()
+    expect_text(page, "#checks", "16 frames")
+    for file in (tmp_path / "uploads").rglob("*.*"):
+        file.unlink()
+    make_fast(page)  # another length: the files have to be read again
+    press(page, "#generate")
+    expect_alert(page, "cannot be opened", "Upload it again")
+    choose_example(page)
+    press(page, "#generate")
+    expect_text(page, "#run-status", "Done: 4 frames")
+
+
+def test_a_restarted_server_is_waited_for_and_the_browser_still_has_the_settings(tmp_path: Path, visit: Visit) -> None:
+    port = free_port()
+    with served(port, tmp_path) as server:
+        page = visit(server.url)
+        set_number(page, "seed", 77)
+        page.wait_for_function("localStorage.getItem('xdyna-settings')")
+        page.evaluate("window.before = true")
+    expect(page.locator(".toast-body")).to_contain_text("Connection to the server was lost")
+    with served(port, tmp_path):
+        page.wait_for_function("!window.before")  # it loads anew by itself
+        start(page)
+        expect_text(page, "#caption", "seed 77, 2 steps")

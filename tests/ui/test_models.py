@@ -1,0 +1,85 @@
+"""Several models on the page: choosing one, and comparing two, in a real browser."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is missing: it is in requirements-test.txt")
+
+# isort: split
+from playwright.sync_api import Page, expect
+from ui.conftest import free_port
+from ui.visitor import choose_example, expect_text, go
+
+import xdyna.backends
+from xdyna.backends import BACKENDS
+from xdyna.config import AnimationSettings
+from xdyna.schema import Animation, Conditions, Progress, Video
+from xdyna.ui.demo import launch
+
+pytestmark = pytest.mark.browser
+Visit = Callable[..., Page]
+
+
+class Echo:
+    """Shows the clip, in time with what its model's plan says."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.lock = name, threading.Lock()
+
+    def run(
+        self, conditions: Conditions, settings: AnimationSettings, stop: object = None
+    ) -> Iterator[Progress | Animation]:
+        yield Progress(phase="Denoising", step=1, total=1)
+        following = BACKENDS[self.name].plan(settings, conditions.num_frames).source_index
+        yield Animation(
+            video=Video(frames=conditions.driving_frames[np.maximum(following, 0)], fps=conditions.fps),
+            controls=BACKENDS[self.name].prepare(conditions, settings),
+            model=self.name,
+            revision="echo",
+            seconds=0.1,
+            source_index=following,
+        )
+
+
+@pytest.fixture(scope="module")
+def models_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        patch.setattr(xdyna.backends, "load", Echo)
+        demo = launch(host="127.0.0.1", port=free_port(), block=False)
+        yield demo.local_url
+        demo.close()
+
+
+def test_a_model_brings_its_own_settings(models_url: str, visit: Visit) -> None:
+    page = visit(models_url)
+    go(page, "generate")
+    page.locator("#customise button").first.click()
+    expect(page.locator("#setting-adapter_strength")).to_be_visible()
+    page.locator("#model input").click()
+    page.get_by_role("option", name="DynamiCtrl").click()
+    expect_text(page, "#model-note", "Follows the pose and a text")
+    expect_text(page, "#model-note", "xdyna weights pull dynamictrl")
+    expect(page.locator("#setting-adapter_strength")).to_be_hidden()
+    expect(page.locator("#generate")).to_be_disabled()  # its weights are not here
+    expect_text(page, "#cost", "37 frames at 16 per second, 768 x 1360 px")
+    expect_text(page, "#cost", "Describe the person and the background of the photo")
+
+
+def test_two_models_are_compared_in_time(models_url: str, visit: Visit) -> None:
+    page = visit(models_url)
+    choose_example(page)
+    go(page, "compare")
+    page.get_by_label("Settings of your own", exact=True).check()
+    page.locator("#compare-own textarea").fill("X-Dyna: backend=xdyna\nDynamiCtrl: backend=dynamictrl")
+    page.locator("#compare").click()
+    expect_text(page, "#compare-status", "Done: 2 videos")
+    expect_text(page, "#compare-table", "dynamictrl")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.compare-players video')].filter(video => video.readyState >= 2).length === 2"
+    )
+    lengths = page.locator(".compare-players video").evaluate_all("videos => videos.map(video => video.duration)")
+    assert lengths == pytest.approx([16 / 8, 12 / 8], abs=0.1)  # 13 frames, of which the first follows none

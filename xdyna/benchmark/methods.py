@@ -1,0 +1,113 @@
+"""What a model and simple baselines make of a rendered clip's first frame and a driver."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from xdyna.pipelines import XDynaPipeline
+from xdyna.preprocess.draw import draw_landmarks, draw_pose
+from xdyna.preprocess.face import face_patches
+from xdyna.schema import Frames, Image
+from xdyna.training.data import HELD_OUT_SEEDS, pasted_faces
+from xdyna.world import WorldClip, render_clip
+
+NUM_FRAMES, FPS = 8, 4.0
+COPY, MEAN, CEILING = "copy the photo", "mean picture", "autoencoder alone"
+BASELINES = (COPY, MEAN, CEILING)
+MEAN_PICTURE_CLIPS = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How a model is run.
+
+    Attributes:
+        height: of the clips in pixels.
+        width: likewise.
+        num_inference_steps: of the sampler.
+        reference_mode: how attention reads the photo.
+        face_control: "s-face", the driver's face patches; "landmarks", the driver's landmarks, moved to the place of
+            the person's face and drawn into the pose; or "none".
+    """
+
+    height: int = 224
+    width: int = 128
+    num_inference_steps: int = 3
+    reference_mode: str = "dynamics_adapter"
+    face_control: str = "s-face"
+
+
+def benchmark_clip(number: int, person: bool, setup: Setup) -> WorldClip:
+    """Clip `number`: the photo, then `NUM_FRAMES` true frames a quarter of a second apart, from held-out seeds."""
+    return _render(HELD_OUT_SEEDS + number, setup, person=person)
+
+
+def driver_clip(number: int, setup: Setup) -> WorldClip:
+    """Another character who does the same as the person of clip `number`."""
+    seed = HELD_OUT_SEEDS + number
+    return _render(seed, setup, character_seed=seed + HELD_OUT_SEEDS)
+
+
+def mean_picture(setup: Setup) -> Image:
+    """Mean of the photos of 48 other clips: what can be drawn without looking."""
+    photos = [
+        render_clip(HELD_OUT_SEEDS - 1 - k, num_frames=1, height=setup.height, width=setup.width).frames[0]
+        for k in range(MEAN_PICTURE_CLIPS)
+    ]
+    return np.mean(photos, axis=0).round().astype(np.uint8)
+
+
+def animate_clip(pipeline: XDynaPipeline, clip: WorldClip, number: int, setup: Setup) -> Frames:
+    """What a model makes of the photo, the true pose and a stranger's face.
+
+    Returns:
+        `(NUM_FRAMES, height, width, 3)` uint8 RGB.
+    """
+    pose = draw_pose(clip.pose[1:], (setup.height, setup.width))
+    local: Frames | None = None
+    whole: Frames | None = None
+    if clip.person_mask.any() and setup.face_control != "none":
+        driver = driver_clip(number, setup)
+        moved, landmarks = pasted_faces(driver.frames[1:], driver.face_landmarks[1:], clip.face_landmarks[1:])
+        if setup.face_control == "landmarks":
+            draw_landmarks(pose, landmarks)
+        else:
+            local, whole = face_patches(moved, landmarks)
+    made = pipeline(
+        clip.frames[0],
+        pose,
+        face_local_frames=local,
+        face_global_frames=whole,
+        num_inference_steps=setup.num_inference_steps,
+        guidance_scale=1.0,
+        reference_mode=setup.reference_mode,
+        generator=torch.Generator().manual_seed(HELD_OUT_SEEDS + number),
+    ).frames
+    return (made * 255).round().astype(np.uint8)
+
+
+def baseline_clips(pipeline: XDynaPipeline, clip: WorldClip, mean: Image) -> dict[str, Frames]:
+    """The baselines by name; the autoencoder's own reconstruction of the truth is the model's ceiling."""
+    truth = clip.frames[1:]
+    pixels = torch.from_numpy(truth).permute(0, 3, 1, 2).to(pipeline.vae.device, pipeline.vae.dtype) / 127.5 - 1
+    with torch.no_grad():
+        decoded = pipeline.vae.decode(pipeline.vae.encode(pixels).latent_dist.mode()).sample
+    decoded = ((decoded.float().clamp(-1, 1) + 1) * 127.5).permute(0, 2, 3, 1).round().byte().cpu()
+    return {
+        COPY: np.broadcast_to(clip.frames[0], truth.shape),
+        MEAN: np.broadcast_to(mean, truth.shape),
+        CEILING: decoded.numpy(),
+    }
+
+
+def _render(seed: int, setup: Setup, *, person: bool = True, character_seed: int | None = None) -> WorldClip:
+    return render_clip(
+        seed,
+        num_frames=NUM_FRAMES + 1,
+        height=setup.height,
+        width=setup.width,
+        fps=FPS,
+        person=person,
+        character_seed=character_seed,
+    )

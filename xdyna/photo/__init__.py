@@ -1,0 +1,6 @@
+"""The photo: read upright in sRGB, and cut to the shape of the video."""
+
+from xdyna.photo.crop import crop_box, crop_to_aspect
+from xdyna.photo.read import PhotoLimits, read_photo
+
+__all__ = ["PhotoLimits", "crop_box", "crop_to_aspect", "read_photo"]

@@ -1,0 +1,156 @@
+"""Events of the screen "What the model will see"."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from xdyna.animate import place_again
+from xdyna.config import AnimationSettings
+from xdyna.schema import Conditions, InputError
+from xdyna.ui import fragments
+from xdyna.ui.checklist import checklist
+from xdyna.ui.job_events import Updates, idle, updates
+from xdyna.ui.jobs import job_folder, preview_files
+from xdyna.ui.people import people
+from xdyna.ui.pictures import pose_on_whole_photo
+from xdyna.ui.problems import showing_problems
+from xdyna.ui.session import Analysis, analysed, analysis_inputs
+from xdyna.ui.settings_form import FIELDS, read_settings
+
+JOB = ("status", "start", "stop", "analysis")
+DRAWN = ("overlay", "checks")
+SHOWN = (*DRAWN, "people", "frame", "pose_clip", "faces", "report", "motion_file")
+PLACING = ("retarget", "nudge_zoom", "nudge_x", "nudge_y")
+"""Settings that only lay the driver elsewhere: nothing has to be found again."""
+FIRST_PHASE = "Reading the photo"
+
+
+@dataclass(eq=False)
+class Newest:
+    """Which of a visitor's analyses still matters: a newer one ends those before it.
+
+    Attributes:
+        inputs: what the newest one looks at, or None where none runs.
+    """
+
+    inputs: tuple[object, ...] | None = None
+
+
+def due(
+    photo: str | None,
+    clip: str | None,
+    motion: str | None,
+    consent: bool,
+    analysis: Analysis | None,
+    valid: tuple[str, str] | None,
+    **settings: Any,
+) -> Any:
+    """Whether there is something new to be analysed: if so, a value that was never there before."""
+    if valid != (photo, motion or clip):  # not both files are there, or they are still being looked at
+        return gr.skip()
+    try:
+        inputs = analysis_inputs(photo, motion or clip, read_settings(settings))
+    except InputError:  # the analysis itself will say so
+        return object()
+    return gr.skip() if analysis is not None and analysis.inputs == inputs else object()
+
+
+def asked() -> tuple[object, str]:
+    """An Analyse button: analyse, and go to this screen."""
+    return object(), "check"
+
+
+@showing_problems(lambda text: updates(JOB, **idle(fragments.error(text))))
+def analyse(
+    photo: str | None,
+    clip: str | None,
+    motion: str | None,
+    consent: bool,
+    analysis: Analysis | None,
+    newest: Newest,
+    **settings: Any,
+) -> Iterator[Updates]:
+    """Finds what the model will see; `show` shows it."""
+    read = read_settings(settings)
+    inputs = analysis_inputs(photo, motion or clip, read)
+    if newest.inputs == inputs:  # it is being done
+        yield updates(JOB)  # without a yield Gradio would empty the outputs, the words of the buttons too
+        return
+    newest.inputs = inputs
+    phase = ""
+    try:
+        with closing(analysed(photo, clip, motion, consent, analysis, read)) as events:
+            while newest.inputs is inputs:
+                event = next(events)
+                phase = event.phase
+                yield updates(JOB, status=fragments.progress(event))
+    except StopIteration as stop:
+        yield updates(JOB, analysis=stop.value, **idle())
+    except InputError as error:
+        about = "photo" if phase == FIRST_PHASE else "clip" if phase else ""
+        yield updates(JOB, **idle(fragments.error(str(error), about)))
+    finally:
+        if newest.inputs is inputs:
+            newest.inputs = None
+
+
+def show(analysis: Analysis | None, opacity: float, **settings: Any) -> Iterator[Updates]:
+    """All that was found."""
+    if analysis is None:
+        yield updates(SHOWN)
+        return
+    conditions = analysis.conditions
+    with job_folder() as folder:
+        files = preview_files(folder, conditions)
+        yield updates(
+            SHOWN,
+            overlay=pose_on_whole_photo(conditions, 0, opacity),
+            checks=checklist(conditions, _readable(settings, analysis.settings)),
+            people=people(conditions, Path(str(analysis.inputs[1]))),
+            frame=gr.update(maximum=conditions.num_frames, value=1),
+            pose_clip=files["pose.mp4"],
+            faces=files["face.png"],
+            report=gr.update(value=files["report.json"]),
+            motion_file=gr.update(value=files.get("motion.xdyna-motion")),
+        )
+
+
+def redraw(analysis: Analysis | None, frame: float, opacity: float, **settings: Any) -> Updates:
+    """The pose over the photo, and the checks, for other sliders; frames count from 1."""
+    if analysis is None:
+        return updates(DRAWN)
+    read = _readable(settings, analysis.settings)
+    conditions = _placed(analysis, read)
+    number = min(int(frame), conditions.num_frames) - 1
+    return updates(DRAWN, overlay=pose_on_whole_photo(conditions, number, opacity), checks=checklist(conditions, read))
+
+
+def choose_person(event: gr.EventData) -> tuple[Any, Any]:
+    """A click on somebody: the settings `photo_person` and `clip_person`."""
+    return tuple(event.person if event.where == where else gr.skip() for where in ("photo", "clip"))
+
+
+def apply_fix(analysis: Analysis | None, event: gr.EventData) -> Updates:
+    """A click on what helps: all settings, of which some change."""
+    checks = analysis.conditions.checks if analysis else ()
+    changes = [check.fix.settings for check in checks if check.fix and check.id == event.check]
+    return updates(tuple(FIELDS), **changes[0]) if changes else updates(tuple(FIELDS))
+
+
+def _readable(settings: dict[str, Any], otherwise: AnimationSettings) -> AnimationSettings:
+    """The settings of the form; those of the analysis while the form holds something impossible."""
+    try:
+        return read_settings(settings)
+    except InputError:
+        return otherwise
+
+
+def _placed(analysis: Analysis, settings: AnimationSettings) -> Conditions:
+    """What was found, laid on the photo as the form says now."""
+    placing = {name: getattr(settings, name) for name in PLACING}
+    wanted = replace(analysis.settings, **placing)
+    return analysis.conditions if wanted == analysis.settings else place_again(analysis.conditions, wanted)

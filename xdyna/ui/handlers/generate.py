@@ -1,0 +1,276 @@
+"""Events of the screen "Generate"."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import gradio as gr
+
+from xdyna.backends import BACKENDS
+from xdyna.config import AnimationSettings
+from xdyna.estimates import Estimate, predict
+from xdyna.presets import PRESETS, preset_of, with_preset
+from xdyna.recipe import Recipe
+from xdyna.schema import Animation, Conditions, Fix, InputError, Progress
+from xdyna.ui import downloads, fragments, live
+from xdyna.ui.gpu import in_turn
+from xdyna.ui.history import Run, describe
+from xdyna.ui.job_events import Updates, idle, updates
+from xdyna.ui.jobs import animated, require
+from xdyna.ui.line import Waiting
+from xdyna.ui.remedies import Problem, problem_of
+from xdyna.ui.session import Analysis, analysed
+from xdyna.ui.settings_form import for_backend, read_settings
+from xdyna.ui.shelf import SHELF
+from xdyna.weights import is_ready
+
+FILES = {
+    "download_video": downloads.VIDEO,
+    "download_skeleton": downloads.SKELETON,
+    "download_beside": downloads.BESIDE,
+    "download_recipe": downloads.RECIPE,
+    "download_poster": downloads.POSTER,
+}
+RESULT = ("video", "caption", *FILES)
+BUTTONS = ("start", "stop", "finish")
+JOB = ("status", *BUTTONS, "live", "ticket", "fix", "fix_button", "analysis", "seed", "result", *RESULT)
+COST = ("preset", "start", "cost")
+CUSTOM = "custom"
+MAX_SEED = 2**31
+FINISHING = "Stopping after this step…"
+KEPT_DRAFT = "Stopped. Here is the draft of what was done."
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Made:
+    """What a turn on the GPU gave."""
+
+    animation: Animation
+    conditions: Conditions
+
+
+def generate(
+    photo: str | None,
+    clip: str | None,
+    motion: str | None,
+    consent: bool,
+    analysis: Analysis | None,
+    keep_seed: bool,
+    model: str,
+    **settings: Any,
+) -> Iterator[Updates]:
+    """The Generate button: analyses if that is still to be done, then animates with the model."""
+    read, made, problem = None, None, None
+    try:
+        read = BACKENDS[model].own(read_settings(settings))
+        require(photo, motion or clip, consent, read)
+        if not keep_seed:
+            read = replace(read, seed=secrets.randbelow(MAX_SEED))
+            yield updates(JOB, seed=read.seed)
+        BACKENDS[model].check(read)
+        expected = predict(model, read, _num_frames(analysis, read))
+        found = analysed(photo, clip, motion, consent, analysis, read)
+        with closing(in_turn(_turn(found, read, model), expected.seconds)) as events:  # type: ignore[type-var]
+            for event in events:
+                if isinstance(event, Made):
+                    made = event
+                else:
+                    yield updates(JOB, status=fragments.waiting(event)) if isinstance(event, Waiting) else event
+    except Exception as error:  # the page's outermost layer: anything else would only show "Error"
+        problem = problem_of(error, model, read)
+    try:
+        if made and read:
+            yield from _kept(made, read, problem)
+    except Exception as error:  # writing the files: the disk may be full
+        problem, made = problem_of(error, model, read), None
+    if problem and not made:
+        yield updates(JOB, **_resting(problem))
+
+
+def choose_model(model: str, **settings: Any) -> tuple[Any, ...]:
+    """Another model: its note, whether Generate can be pressed, and the form with its own settings, in its order.
+
+    What belongs to photo and clip stays; what each model tunes becomes its own default.
+    """
+    backend = BACKENDS[model]
+    try:
+        adopted = backend.adopt(read_settings(settings))
+    except InputError:
+        adopted = backend.defaults
+    tuned = ("height", "width", "num_frames", "fps")
+    adopted = replace(adopted, **{name: getattr(backend.defaults, name) for name in tuned})
+    form = (for_backend(name, getattr(adopted, name), backend) for name in settings)
+    return model_note(model), gr.update(interactive=is_ready(model)), *form
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """Title and key of every backend, and which of them cannot run here yet."""
+    return [
+        (f"{backend.title} · not installed here" if backend.lacking() else backend.title, name)
+        for name, backend in BACKENDS.items()
+    ]
+
+
+def model_note(model: str) -> str:
+    """What a model can do, or why it cannot run here."""
+    backend = BACKENDS[model]
+    return "".join(f'<p class="hint">{escape(text)}</p>' for text in (backend.notice, backend.lacking()) if text)
+
+
+def finish(ticket: Event | None) -> tuple[Any, Any]:
+    """Asks the visitor's run to end with its current step and keep what is done. Returns the button and the status."""
+    if ticket is None:
+        return gr.skip(), gr.skip()
+    ticket.set()
+    return gr.update(interactive=False), fragments.message(FINISHING)
+
+
+def buttons_again() -> Updates:
+    """Those of no job: after a Stop, whose last step may have shown others."""
+    return tuple(_resting(None)[name] for name in BUTTONS)
+
+
+def use_fix(fix: Fix | None, **settings: Any) -> tuple[Any, ...]:
+    """Settings with a problem's remedy, in the form's order."""
+    changes = fix.settings if fix else {}
+    return tuple(changes.get(name, gr.skip()) for name in settings)
+
+
+def new_seed() -> int:
+    """Any seed."""
+    return secrets.randbelow(MAX_SEED)
+
+
+def use_preset(name: str, model: str, **settings: Any) -> tuple[Any, ...]:
+    """Settings with a preset, in the form's order."""
+    changes = PRESETS[model][name].changes if name in PRESETS[model] else {}
+    return tuple(changes.get(field, gr.skip()) for field in settings)
+
+
+def show_cost(analysis: Analysis | None, model: str, **settings: Any) -> Updates:
+    """What the settings, and each preset in their place, will cost."""
+    try:
+        read = BACKENDS[model].own(read_settings(settings))
+        choices = preset_choices(model, read, _num_frames(analysis, read))
+        expected = predict(model, read, _num_frames(analysis, read))
+        warnings = BACKENDS[model].plan(read, _num_frames(analysis, read)).warnings
+    except InputError as error:
+        return updates(COST, cost=fragments.error(str(error)))
+    return updates(
+        COST,
+        preset=gr.update(choices=choices, value=preset_of(model, read) or CUSTOM),
+        start=gr.update(value=start_label(expected)),
+        cost=cost_note(read, expected, _num_frames(analysis, read))
+        + "".join(f'<p class="hint">{escape(text)}</p>' for text in warnings),
+    )
+
+
+def preset_choices(model: str, settings: AnimationSettings, num_frames: int) -> list[tuple[str, str]]:
+    """Title and cost of each preset for these frames, and of the settings as they are where they are none of them."""
+    choices = []
+    for name, preset in PRESETS[model].items():
+        choices.append((_choice(preset.title, predict(model, with_preset(model, name, settings), num_frames)), name))
+    if preset_of(model, settings) is None:
+        choices.append((_choice("Custom", predict(model, settings, num_frames)), CUSTOM))
+    return choices
+
+
+def start_label(expected: Estimate) -> str:
+    """The Generate button says what it costs."""
+    return f"Generate · about {fragments.duration(expected.seconds)}"
+
+
+def cost_note(settings: AnimationSettings, expected: Estimate, num_frames: int) -> str:
+    """What will be made, and how sure the prediction is."""
+    basis = f"measured on {expected.device}" if expected.measured else f"a rough allowance for {expected.device}"
+    notes = [
+        f"{num_frames} frames at {settings.fps:g} per second, {settings.width} x {settings.height} px. "
+        f"Prediction: {basis}; it adapts to this machine with every run."
+    ]
+    if settings.negative_prompt and settings.guidance_scale <= 1:
+        notes.append("The negative prompt has no effect while Guidance is 1.")
+    return "".join(f'<p class="hint">{note}</p>' for note in notes)
+
+
+def shown(folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """`RESULT` of a result on the shelf; what has not been written yet cannot be downloaded yet."""
+    files = {name: folder / file for name, file in FILES.items()}
+    downloadable = {
+        name: gr.update(value=str(path), interactive=True)
+        if path.exists()
+        else gr.update(value=None, interactive=False)
+        for name, path in files.items()
+    }
+    return {"video": str(files["download_video"]), "caption": fragments.caption(describe(recipe)), **downloadable}
+
+
+def _turn(looking: Any, settings: AnimationSettings, model: str) -> Iterator[Updates | Made]:
+    """What is done while nobody else computes."""
+    found = None
+    with closing(looking):
+        while found is None:
+            try:
+                yield updates(JOB, status=fragments.progress(next(looking)))
+            except StopIteration as stop:
+                found = stop.value
+    ticket = Event()
+    animating = {"stop": gr.update(visible=False), "finish": gr.update(visible=True, interactive=True)}
+    yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found, ticket=ticket, **animating)
+    with closing(animated(found.conditions, settings, model, ticket)) as events:  # type: ignore[type-var]
+        for event in events:
+            if isinstance(event, Animation):
+                yield Made(animation=event, conditions=found.conditions)
+            else:
+                yield _progress(event, settings, found.conditions.fps, ticket)
+
+
+def _progress(event: Progress, settings: AnimationSettings, fps: float, ticket: Event) -> Updates:
+    steps = settings.num_inference_steps
+    windows = event.total // steps if event.phase == "Denoising" and event.total % steps == 0 else 1
+    status = fragments.message(FINISHING) if ticket.is_set() else fragments.progress(event, windows)
+    if event.preview is None:
+        return updates(JOB, status=status)
+    done = f"step {-(-event.step // windows)} of {event.total // windows}"
+    return updates(JOB, status=status, live=live.draft(event.preview, fps, done))
+
+
+def _kept(made: Made, settings: AnimationSettings, problem: Problem | None) -> Iterator[Updates]:
+    animation, folder = made.animation, SHELF.new()
+    recipe = Recipe.of(animation, settings)
+    downloads.write_main(folder, animation, recipe, made.conditions.sound)
+    run = Run.of(folder.name, recipe, downloads.poster(animation.video, recipe))
+    done = f"Done: {len(animation.video)} frames in {fragments.duration(animation.seconds)}."
+    text = KEPT_DRAFT if animation.stopped else done
+    yield updates(JOB, status=fragments.message(text), live="", result=run, **shown(folder, recipe))
+    downloads.write_more(folder, animation, made.conditions, recipe)
+    resting = _resting(problem) | ({} if problem else {"status": fragments.message(text)})
+    yield updates(JOB, **resting, **shown(folder, recipe))
+
+
+def _resting(problem: Problem | None) -> dict[str, Any]:
+    """No job runs: because of a problem, or because it ended."""
+    fix = problem.fix if problem else None
+    return {
+        **idle(fragments.error(problem.text, "fixable" if fix else "") if problem else ""),
+        "finish": gr.update(visible=False),
+        "live": "",
+        "ticket": None,
+        "fix": fix,
+        "fix_button": gr.update(value=fix.label if fix else ""),
+    }
+
+
+def _num_frames(analysis: Analysis | None, settings: AnimationSettings) -> int:
+    """Those of the clip where it is known to be shorter."""
+    if analysis is None or analysis.conditions.fps != settings.fps:
+        return settings.num_frames
+    return min(settings.num_frames, analysis.conditions.num_frames)
+
+
+def _choice(title: str, expected: Estimate) -> str:
+    return f"{title}\n{fragments.duration(expected.seconds)} · {expected.memory_gb:.1f} GB"

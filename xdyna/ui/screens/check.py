@@ -1,0 +1,214 @@
+"""Screen 2: what the model will see."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from xdyna.config import AnimationSettings
+from xdyna.ui import fragments
+from xdyna.ui.handlers import check as handlers
+from xdyna.ui.job_events import ANALYSIS_QUEUE, IMMEDIATE, SETTING_STATE, components, wire_job
+from xdyna.ui.people import CHOOSE
+from xdyna.ui.screens.inputs import InputsParts
+from xdyna.ui.session import Session
+from xdyna.ui.settings_form import CHECK, add_input
+from xdyna.ui.stepper import screen
+
+MEDIA_HEIGHT_PX = 460
+OPACITY = 0.85
+FIX = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-fix]");
+  if (button) trigger("select", { check: button.dataset.fix });
+});
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckParts:
+    """What the screen consists of.
+
+    `go` and `newest` are states: a new value in `go` starts an analysis, and `newest` is the `Newest` of them.
+    """
+
+    status: gr.HTML
+    start: gr.Button
+    stop: gr.Button
+    back: gr.Button
+    onward: gr.Button
+    checks: gr.HTML
+    overlay: gr.Image
+    frame: gr.Slider
+    opacity: gr.Slider
+    people: gr.HTML
+    pose_clip: gr.Video
+    faces: gr.Image
+    report: gr.DownloadButton
+    motion_file: gr.DownloadButton
+    go: gr.State
+    newest: gr.State
+    settings: dict[str, Component]
+
+
+def add_check(defaults: AnimationSettings) -> CheckParts:
+    """Lays out the screen."""
+    intro = "Add a photo and a clip first: then the pose, how it lies on your photo, and the face appear here."
+    with screen("check"), gr.Column(elem_classes="card"):
+        gr.HTML(fragments.section("2", "What the model will see"), padding=False)
+        status = gr.HTML(fragments.empty(intro), padding=False, elem_id="check-status")
+        # The style hides what is still empty: Gradio can lose values for parts that become visible with them.
+        with gr.Row(elem_classes="found"):
+            with gr.Column(scale=5, min_width=300):
+                found, settings = _add_placing(defaults)
+            with gr.Column(scale=6, min_width=300):
+                found |= _add_tiles()
+        with gr.Row(elem_classes="check-buttons"):
+            back = gr.Button("Change photo or clip", min_width=160, elem_id="check-back")
+            start = gr.Button("Analyse again", min_width=160, elem_id="analyse-again")
+            stop = gr.Button("Stop", variant="stop", visible=False, min_width=160, elem_id="analyse-stop")
+            onward = gr.Button("Go on to Generate", variant="primary", min_width=160, elem_id="check-onward")
+    return CheckParts(
+        status=status,
+        start=start,
+        stop=stop,
+        back=back,
+        onward=onward,
+        settings=settings,
+        go=gr.State(None),
+        newest=gr.State(handlers.Newest()),
+        **found,
+    )
+
+
+def wire_check(parts: CheckParts, session: Session, inputs: InputsParts) -> None:
+    """Connects the screen.
+
+    Args:
+        parts: from `add_check`.
+        session: shared components.
+        inputs: of the first screen, whose files are analysed as soon as they are there.
+    """
+    settings: dict[str, Any] = session.settings
+    wire_job(
+        handlers.analyse,
+        handlers.JOB,
+        (parts, session),
+        triggers=[parts.go.change],
+        inputs=[*session.sources, parts.newest],
+        settings=settings,
+        queue=ANALYSIS_QUEUE,
+        api_name="page_analyse",
+        trigger_mode="multiple",
+    )
+    parts.status.change(None, js="shown => shown", inputs=parts.status, outputs=inputs.glance, **IMMEDIATE)
+    session.analysis.change(
+        handlers.show,
+        inputs=[session.analysis, parts.opacity],
+        inputs_kwargs=settings,
+        outputs=components(handlers.SHOWN, parts),
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    _wire_starts(parts, session, inputs)
+    for button, name in ((parts.back, "inputs"), (parts.onward, "generate")):
+        button.click(lambda name=name: name, outputs=session.stepper, **IMMEDIATE)
+
+
+def _wire_starts(parts: CheckParts, session: Session, inputs: InputsParts) -> None:
+    """What starts an analysis, and what only draws anew."""
+    settings: dict[str, Any] = session.settings
+    look: dict[str, Any] = {
+        "fn": handlers.due,
+        "inputs": [*session.sources, inputs.valid],
+        "inputs_kwargs": settings,
+        "outputs": parts.go,
+        **SETTING_STATE,
+    }
+    draw: dict[str, Any] = {
+        "fn": handlers.redraw,
+        "inputs": [session.analysis, parts.frame, parts.opacity],
+        "inputs_kwargs": settings,
+        "outputs": components(handlers.DRAWN, parts),
+        "trigger_mode": "always_last",
+        **IMMEDIATE,
+    }
+    gr.on(
+        [inputs.analyse.click, parts.start.click], handlers.asked, outputs=[parts.go, session.stepper], **SETTING_STATE
+    )
+    nudges = [settings[name] for name in ("nudge_zoom", "nudge_x", "nudge_y")]
+    typed = [settings[name].submit for name in ("photo_person", "clip_person")]
+    gr.on([parts.frame.input, parts.opacity.input, settings["retarget"].input, *(n.input for n in nudges)], **draw)
+    settled = [settings["retarget"].input, *(nudge.release for nudge in nudges), *typed]
+    gr.on([inputs.valid.change, session.stepper.change, *settled], **look)
+    chosen = [settings["photo_person"], settings["clip_person"]]
+    parts.people.select(handlers.choose_person, outputs=chosen, **IMMEDIATE).then(**look)
+    parts.checks.select(
+        handlers.apply_fix, inputs=session.analysis, outputs=list(settings.values()), **IMMEDIATE
+    ).then(**draw).then(**look)
+
+
+def _add_placing(defaults: AnimationSettings) -> tuple[dict[str, Any], dict[str, Component]]:
+    """The pose over the photo, and what moves it."""
+    overlay = gr.Image(
+        label="Pose over the photo",
+        format="png",
+        height=MEDIA_HEIGHT_PX,
+        min_width=120,
+        interactive=False,
+        buttons=["fullscreen"],
+        alt_text="The driver's pose, drawn over your photo",
+        elem_id="overlay",
+    )
+    with gr.Row():
+        frame = gr.Slider(1, 16, value=1, step=1, label="Frame", min_width=120, elem_id="frame")
+        opacity = gr.Slider(0.0, 1.0, value=OPACITY, step=0.05, label="Opacity", min_width=120, elem_id="opacity")
+    with gr.Accordion("Place the driver by hand", open=False):
+        settings = {name: add_input(name, defaults) for name in CHECK}
+    pose_clip = gr.Video(
+        label="Clip and its pose",
+        height=300,
+        min_width=120,
+        interactive=False,
+        autoplay=True,
+        loop=True,
+        buttons=[],
+        elem_id="pose-clip",
+    )
+    return {"overlay": overlay, "frame": frame, "opacity": opacity, "pose_clip": pose_clip}, settings
+
+
+def _add_tiles() -> dict[str, Any]:
+    checks = gr.HTML(padding=False, js_on_load=FIX, elem_id="checks")
+    with gr.Accordion("Who is who", open=True):
+        gr.HTML(
+            '<p class="hint">Click the person to animate in the photo, and the one who drives in the clip. The bright '
+            "part of the photo becomes the video.</p>",
+            padding=False,
+        )
+        people = gr.HTML(padding=False, js_on_load=CHOOSE, elem_id="people")
+    gr.HTML(
+        '<p class="hint">What the face control sees: the head above, eyes and mouth below; hatched where no face '
+        "was found.</p>",
+        padding=False,
+    )
+    faces = gr.Image(
+        label="Face",
+        show_label=False,
+        format="png",
+        interactive=False,
+        buttons=["fullscreen"],
+        alt_text="The driver's head, eyes and mouth through the clip",
+        elem_id="faces",
+    )
+    with gr.Row():
+        report = gr.DownloadButton("Download report", size="sm", min_width=140, elem_id="download-report")
+        motion_file = gr.DownloadButton("Save the motion", size="sm", min_width=140, elem_id="download-motion")
+    return {
+        "checks": checks,
+        "people": people,
+        "faces": faces,
+        "report": report,
+        "motion_file": motion_file,
+    }

@@ -1,0 +1,104 @@
+"""What the screens share: the visitor's files and settings, and what was found and made of them."""
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from xdyna.config import AnimationSettings
+from xdyna.schema import Conditions, Progress
+from xdyna.ui.jobs import conditions_of
+
+SESSION_S = 3600
+"""How long the server keeps what belongs to a visitor."""
+
+ANALYSIS_INPUTS = (
+    *("height", "width", "num_frames", "fps", "start_s", "photo_person", "clip_person"),
+    *("retarget", "nudge_zoom", "nudge_x", "nudge_y", "keep_sound", "live_photo", "sway", "mode"),
+)
+"""Settings that change what the model will see."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Analysis:
+    """What was found in one pair of files; kept in the visitor's session.
+
+    Attributes:
+        inputs: the files and settings it belongs to, as `analysis_inputs` gives them.
+        settings: all settings it was made with.
+        conditions: what was found.
+    """
+
+    inputs: tuple[object, ...]
+    settings: AnimationSettings
+    conditions: Conditions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Components that more than one screen uses; each has a value per visitor.
+
+    Attributes:
+        stepper: its value is the name of the screen that is shown; an event that sets it goes there.
+        photo: path of the photo, or None.
+        clip: path of the driving clip, or None.
+        motion: path of a motion file that stands for the clip, or None.
+        consent: whether the visitor has the right to use the picture.
+        model: key of the backend that makes the visitor's videos.
+        settings: an input for every field of `AnimationSettings`, in the order of the fields, wherever on the page
+            it is. Pass as `inputs_kwargs`; `settings_form.read_settings` reads them.
+        analysis: the last `Analysis`, or None. Setting it to a new one makes the check screen show it.
+        result: the last `history.Run`, or None.
+        runs: what was made in this browser, newest first, as `history.read_runs` reads it; it outlives a reload.
+    """
+
+    stepper: gr.HTML
+    photo: gr.Image
+    clip: gr.Video
+    motion: gr.File
+    consent: gr.Checkbox
+    model: gr.Dropdown
+    settings: dict[str, Component]
+    analysis: gr.State
+    result: gr.State
+    runs: gr.BrowserState
+
+    @property
+    def sources(self) -> list[Any]:
+        """The first inputs of every job: photo, clip, motion, consent and analysis."""
+        return [self.photo, self.clip, self.motion, self.consent, self.analysis]
+
+
+def analysis_inputs(photo: str | None, clip: str | None, settings: AnimationSettings) -> tuple[object, ...]:
+    """What an analysis depends on. `clip` is the motion file where there is one."""
+    return (photo, clip, *(getattr(settings, name) for name in ANALYSIS_INPUTS))
+
+
+def analysed(
+    photo: str | None,
+    clip: str | None,
+    motion: str | None,
+    consent: bool,
+    analysis: Analysis | None,
+    settings: AnimationSettings,
+) -> Generator[Progress, None, Analysis]:
+    """Looks at photo and clip; at once if the session's analysis is of the same files and settings.
+
+    Returns:
+        An analysis whose conditions can be animated.
+
+    Raises:
+        InputError: a file or the consent is missing, or a file cannot be used.
+    """
+    inputs = analysis_inputs(photo, motion or clip, settings)
+    if analysis is not None and analysis.inputs == inputs and consent:
+        return analysis
+    with closing(conditions_of(photo, motion or clip, consent, settings)) as events:  # type: ignore[type-var]
+        for event in events:
+            if not isinstance(event, Progress):
+                return Analysis(inputs=inputs, settings=settings, conditions=event)
+            yield event
+    raise AssertionError("a preparation always ends with its conditions")
