@@ -11,7 +11,7 @@ from ui.test_gpu import SETTINGS, conditions
 import xdyna.ui.jobs
 from xdyna.estimates import PACE
 from xdyna.schema import Animation, Progress
-from xdyna.ui.jobs import animated
+from xdyna.ui.jobs import animated, throttled
 
 GIVEN = conditions(num_frames=3)
 PREVIEW = np.full((3, 8, 8, 3), 90, np.uint8)
@@ -90,3 +90,12 @@ def test_predictions_learn_from_whole_runs_only(monkeypatch: pytest.MonkeyPatch,
     runs(monkeypatch, finished)
     assert list(animated(GIVEN, SETTINGS, "xdyna-mini", Event())) == [finished]
     assert learnt == ([] if stopped else [5.0])
+
+
+def test_progress_comes_no_faster_than_a_page_can_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter((0.0, 0.1, 0.2, 0.7, 0.8, 0.9, 0.95))
+    monkeypatch.setattr("xdyna.ui.jobs.time.monotonic", lambda: next(now))
+    looking = [Progress(phase="Looking", step=k, total=9) for k in (1, 2, 3, 4)]
+    denoising = [step(1), step(2), step(3)]
+    passed = throttled(event for event in (*looking, *denoising, "the end"))
+    assert list(passed) == [looking[0], looking[3], step(1), step(3), "the end"]

@@ -2,11 +2,16 @@
 
 import re
 from html import escape
+from typing import Final
 from urllib.parse import quote
 
 from xdyna.schema import Progress
 from xdyna.ui.examples import Example
 from xdyna.ui.line import Waiting
+
+HIDDEN: Final = "hidden"
+"""What `visible` is where a part is not to be seen: with False it leaves the page, and Gradio can lose the update that
+brings it back."""
 
 
 def progress(event: Progress, windows: int = 1) -> str:

@@ -39,12 +39,12 @@ def components(names: Sequence[str], *holders: Any) -> list[Any]:
 
 def running(status: str) -> dict[str, Any]:
     """While a job runs, its button is a Stop."""
-    return {"status": status, "start": gr.update(visible=False), "stop": gr.update(visible=True)}
+    return {"status": status, "start": gr.update(visible=fragments.HIDDEN), "stop": gr.update(visible=True)}
 
 
 def idle(status: str = "") -> dict[str, Any]:
     """No job runs."""
-    return {"status": status, "start": gr.update(visible=True), "stop": gr.update(visible=False)}
+    return {"status": status, "start": gr.update(visible=True), "stop": gr.update(visible=fragments.HIDDEN)}
 
 
 def wire_job(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
+from typing import TypeVar
 
 import cv2
 import gradio as gr
@@ -23,6 +24,9 @@ from xdyna.ui.gpu import borrows_gpu, run_on_gpu
 
 RESULT_NAME = "xdyna.mp4"
 DRAFT_REVISION = "draft"
+PAGE_PACE_S = 0.5
+
+Happening = TypeVar("Happening")
 
 
 def require(photo: str | None, clip: str | None, consent: bool, settings: AnimationSettings | None = None) -> None:
@@ -50,6 +54,22 @@ def conditions_of(
     require(photo, clip, consent, settings)
     with closing(prepare(Path(str(photo)), Path(clip) if clip else None, settings)) as events:  # type: ignore[type-var]
         yield from events
+
+
+def throttled(events: Iterator[Happening]) -> Iterator[Happening]:
+    """Leaves out progress that follows too soon for a page to show it: telling a browser costs it a quarter second.
+
+    The first of every phase, its last step and all that is not progress are always passed on.
+    """
+    phase, shown_at = "", 0.0
+    with closing(events):  # type: ignore[type-var]
+        for event in events:
+            if isinstance(event, Progress):
+                now = time.monotonic()
+                if event.phase == phase and event.step != event.total and now - shown_at < PAGE_PACE_S:
+                    continue
+                phase, shown_at = event.phase, now
+            yield event
 
 
 def animated(

@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from xdyna.config import AnimationSettings
 from xdyna.schema import Conditions, Progress
-from xdyna.ui.jobs import conditions_of
+from xdyna.ui.jobs import conditions_of, throttled
 
 SESSION_S = 3600
 """How long the server keeps what belongs to a visitor."""
@@ -96,7 +96,7 @@ def analysed(
     inputs = analysis_inputs(photo, motion or clip, settings)
     if analysis is not None and analysis.inputs == inputs and consent:
         return analysis
-    with closing(conditions_of(photo, motion or clip, consent, settings)) as events:  # type: ignore[type-var]
+    with closing(throttled(conditions_of(photo, motion or clip, consent, settings))) as events:  # type: ignore[type-var]
         for event in events:
             if not isinstance(event, Progress):
                 return Analysis(inputs=inputs, settings=settings, conditions=event)

@@ -9,6 +9,7 @@ from gradio.components import Component
 from xdyna.backends import Backend
 from xdyna.config import AnimationSettings, value_type
 from xdyna.schema import InputError
+from xdyna.ui import fragments
 
 FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(AnimationSettings)}
 
@@ -64,7 +65,7 @@ def add_input(name: str, defaults: AnimationSettings, visible: bool = True) -> C
         "info": limits["help"],
         "elem_id": f"setting-{name}",
         "min_width": 200,
-        "visible": visible,
+        "visible": visible or fragments.HIDDEN,
     }
     if isinstance(item.default, bool):
         return gr.Checkbox(**common)
@@ -86,10 +87,11 @@ def add_input(name: str, defaults: AnimationSettings, visible: bool = True) -> C
 def for_backend(name: str, value: Any, backend: Backend) -> Any:
     """The input of a field as another backend has it: its value and range; hidden where it means nothing there."""
     limits, item = backend.limits_of(name), FIELDS[name]
+    visible = backend.takes(name) or fragments.HIDDEN
     if item.default is None:
-        return gr.update(value="" if value is None else f"{value:g}", visible=backend.takes(name))
+        return gr.update(value="" if value is None else f"{value:g}", visible=visible)
     if limits.low is None or not backend.takes(name):
-        return gr.update(value=value, visible=backend.takes(name))
+        return gr.update(value=value, visible=visible)
     return gr.update(value=value, visible=True, minimum=limits.low, maximum=limits.high, step=limits.step)
 
 

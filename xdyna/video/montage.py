@@ -98,7 +98,7 @@ def _text_px(titles: Sequence[str], widths: Sequence[int], bar_px: int) -> int:
 
 
 def _bar_px(height: int) -> int:
-    return max(MIN_TITLE_PX, round(TITLE_SHARE * height))
+    return max(MIN_TITLE_PX, 2 * round(TITLE_SHARE * height / 2))  # even, as H.264 wants the whole to be
 
 
 def _room_px(width: int) -> float:

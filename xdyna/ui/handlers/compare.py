@@ -24,7 +24,7 @@ from xdyna.ui.gpu import in_turn, run_on_gpu
 from xdyna.ui.history import describe as describe_run
 from xdyna.ui.history import read_runs
 from xdyna.ui.job_events import Updates, idle, updates
-from xdyna.ui.jobs import job_folder
+from xdyna.ui.jobs import job_folder, throttled
 from xdyna.ui.line import Waiting
 from xdyna.ui.motion_plot import motion_plot
 from xdyna.ui.problems import showing_problems
@@ -125,7 +125,7 @@ def run_comparison(
                 found = stop.value
     yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found)
     takes: tuple[Take, ...] = ()
-    job = compare(found.conditions, read, variants, model, animate=run_on_gpu)
+    job = throttled(compare(found.conditions, read, variants, model, animate=run_on_gpu))
     seconds = _seconds(model, variants, read, found.conditions.num_frames)
     with closing(in_turn(job, seconds)) as events:  # type: ignore[type-var]
         for event in events:

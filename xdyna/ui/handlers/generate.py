@@ -21,7 +21,7 @@ from xdyna.ui import downloads, fragments, live
 from xdyna.ui.gpu import in_turn
 from xdyna.ui.history import Run, describe
 from xdyna.ui.job_events import Updates, idle, updates
-from xdyna.ui.jobs import animated, require
+from xdyna.ui.jobs import animated, require, throttled
 from xdyna.ui.line import Waiting
 from xdyna.ui.remedies import Problem, problem_of
 from xdyna.ui.session import Analysis, analysed
@@ -219,9 +219,9 @@ def _turn(looking: Any, settings: AnimationSettings, model: str) -> Iterator[Upd
             except StopIteration as stop:
                 found = stop.value
     ticket = Event()
-    animating = {"stop": gr.update(visible=False), "finish": gr.update(visible=True, interactive=True)}
+    animating = {"stop": gr.update(visible=fragments.HIDDEN), "finish": gr.update(visible=True, interactive=True)}
     yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found, ticket=ticket, **animating)
-    with closing(animated(found.conditions, settings, model, ticket)) as events:  # type: ignore[type-var]
+    with closing(throttled(animated(found.conditions, settings, model, ticket))) as events:  # type: ignore[type-var]
         for event in events:
             if isinstance(event, Animation):
                 yield Made(animation=event, conditions=found.conditions)
@@ -257,7 +257,7 @@ def _resting(problem: Problem | None) -> dict[str, Any]:
     fix = problem.fix if problem else None
     return {
         **idle(fragments.error(problem.text, "fixable" if fix else "") if problem else ""),
-        "finish": gr.update(visible=False),
+        "finish": gr.update(visible=fragments.HIDDEN),
         "live": "",
         "ticket": None,
         "fix": fix,

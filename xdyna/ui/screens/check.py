@@ -67,7 +67,7 @@ def add_check(defaults: AnimationSettings) -> CheckParts:
         with gr.Row(elem_classes="check-buttons"):
             back = gr.Button("Change photo or clip", min_width=160, elem_id="check-back")
             start = gr.Button("Analyse again", min_width=160, elem_id="analyse-again")
-            stop = gr.Button("Stop", variant="stop", visible=False, min_width=160, elem_id="analyse-stop")
+            stop = gr.Button("Stop", variant="stop", visible=fragments.HIDDEN, min_width=160, elem_id="analyse-stop")
             onward = gr.Button("Go on to Generate", variant="primary", min_width=160, elem_id="check-onward")
     return CheckParts(
         status=status,

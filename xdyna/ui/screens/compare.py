@@ -155,7 +155,9 @@ def _add_questions() -> dict[str, Any]:
             parts["about"] = gr.HTML(about, padding=False, elem_id="compare-about")
             with gr.Column(elem_classes="compare-start"):
                 parts["start"] = gr.Button("Compare", variant="primary", size="lg", elem_id="compare")
-                parts["stop"] = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="compare-stop")
+                parts["stop"] = gr.Button(
+                    "Stop", variant="stop", size="lg", visible=fragments.HIDDEN, elem_id="compare-stop"
+                )
                 parts["status"] = gr.HTML(padding=False, elem_id="compare-status")
     return parts
 

@@ -194,8 +194,10 @@ def _add_buttons(model: str, defaults: AnimationSettings) -> dict[str, Any]:
     )
     if lacking:
         gr.HTML(fragments.error(lacking), padding=False, elem_id="lacking")
-    stop = gr.Button("Cancel", variant="stop", size="lg", visible=False, elem_id="stop")
-    finish = gr.Button("Stop, keep what is done", variant="stop", size="lg", visible=False, elem_id="finish")
+    stop = gr.Button("Cancel", variant="stop", size="lg", visible=fragments.HIDDEN, elem_id="stop")
+    finish = gr.Button(
+        "Stop, keep what is done", variant="stop", size="lg", visible=fragments.HIDDEN, elem_id="finish"
+    )
     return {"start": start, "stop": stop, "finish": finish}
 
 
