@@ -1,7 +1,7 @@
 """The form of `AnimationSettings`: one input per field, built from the field's own range and help."""
 
 from dataclasses import Field, fields
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 from gradio.components import Component
@@ -87,7 +87,7 @@ def add_input(name: str, defaults: AnimationSettings, visible: bool = True) -> C
 def for_backend(name: str, value: Any, backend: Backend) -> Any:
     """The input of a field as another backend has it: its value and range; hidden where it means nothing there."""
     limits, item = backend.limits_of(name), FIELDS[name]
-    visible = backend.takes(name) or fragments.HIDDEN
+    visible: bool | Literal["hidden"] = backend.takes(name) or fragments.HIDDEN
     if item.default is None:
         return gr.update(value="" if value is None else f"{value:g}", visible=visible)
     if limits.low is None or not backend.takes(name):
