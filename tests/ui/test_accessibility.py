@@ -67,7 +67,7 @@ def test_axe_finds_nothing_serious_from_the_empty_page_to_the_comparison(page: P
     inspector.look_at_all("empty")
 
     choose_example(page)
-    page.get_by_text("Use a motion file instead of a clip").click()
+    page.get_by_text("Use a GIF, a WebP or a motion file").click()
     make_fast(page)  # opens the panels with all settings
     press(page, "#generate")
     expect_text(page, "#run-status", "Done: 4 frames")

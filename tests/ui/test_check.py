@@ -121,7 +121,7 @@ def test_report_and_motion_are_downloaded_and_the_motion_drives_like_the_clip(pa
         download.value.save_as(tmp_path / name)
     assert json.loads((tmp_path / "report.json").read_text())["num_frames"] == 4
     go(page, "inputs")
-    page.get_by_text("Use a motion file instead of a clip").click()
+    page.get_by_text("Use a GIF, a WebP or a motion file").click()
     page.locator("#motion input[type=file]").set_input_files(tmp_path / "motion.xdyna-motion")
     expect_text(page, "#clip-note", "Motion file · 0.5 s · 8 fps")
     reveal(page, "#checks")

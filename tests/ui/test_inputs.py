@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from ui.visitor import EXAMPLES, choose_example, clear, expect_text, go, set_number, upload
 
 from xdyna.schema import Video
-from xdyna.video import write_video
+from xdyna.video import read_video, write_video
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +58,20 @@ def test_an_example_plays_its_result_and_says_that_it_was_made_before(url: str, 
     clear(page, "clip")
     expect_text(page, "#analyse-reason", "Add a driving clip")
     expect(page.locator("#analyse")).to_be_disabled()
+
+
+def test_an_animated_picture_drives_like_a_clip(url: str, visit: Visit, tmp_path: Path) -> None:
+    pictures = [
+        Image.fromarray(frame) for frame in read_video(EXAMPLES / "sea_clip.mp4", fps=8.0, num_frames=8).frames
+    ]
+    pictures[0].save(tmp_path / "dance.gif", save_all=True, append_images=pictures[1:], duration=120)
+    page = visit(url)
+    choose_example(page)
+    clear(page, "clip")
+    page.get_by_text("Use a GIF, a WebP or a motion file").click()
+    page.locator("#motion input[type=file]").set_input_files(tmp_path / "dance.gif")
+    expect_text(page, "#clip-note", r"1.0 s · 512 x 896 px · 8.333 fps · no sound")
+    expect(page.locator("#analyse")).to_be_enabled()
     expect(page.locator("#example-result video")).to_have_count(0)
     expect(page.locator("#consent input")).to_be_checked()  # asked once
 
@@ -98,7 +112,7 @@ def test_the_part_in_use_is_told_while_the_sliders_move(url: str, visit: Visit) 
 def test_a_bad_file_is_explained_beside_it(stage: Page, bad_files: Path, slot: str, name: str, message: str) -> None:
     choose_example(stage)
     if slot == "motion":
-        opener = stage.get_by_text("Use a motion file instead of a clip")
+        opener = stage.get_by_text("Use a GIF, a WebP or a motion file")
         opener.click()
         stage.locator("#motion input[type=file]").set_input_files(bad_files / name)
     else:

@@ -206,9 +206,12 @@ def _add_clip(defaults: AnimationSettings) -> dict[str, Any]:
         part = gr.HTML(padding=False, elem_id="part")
         with gr.Accordion("Live photo", open=False):
             live = {name: add_input(name, defaults) for name in LIVE}
-        with gr.Accordion("Use a motion file instead of a clip", open=False):
+        with gr.Accordion("Use a GIF, a WebP or a motion file", open=False):
             motion = gr.File(
-                label="Motion file, as saved on the Check screen", type="filepath", height=150, elem_id="motion"
+                label="GIF or WebP, or a motion file as saved on the Check screen",
+                type="filepath",
+                height=150,
+                elem_id="motion",
             )
     return {
         "clip": clip,
