@@ -2,12 +2,11 @@
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scenedetect import FrameTimecode
-from scenedetect.detectors import AdaptiveDetector
 
 from xdyna.schema import Frames, Image
 
@@ -29,7 +28,10 @@ class CutDetector:
     """
 
     def __init__(self, fps: float) -> None:
-        self._fps = float(fps)
+        from scenedetect import FrameTimecode  # a third of a second, which the page need not wait for
+        from scenedetect.detectors import AdaptiveDetector
+
+        self._timecode = partial(FrameTimecode, fps=float(fps))
         self._detector = AdaptiveDetector(
             adaptive_threshold=CUT_FACTOR, min_scene_len=1, window_width=CUT_WINDOW, min_content_val=CUT_THRESHOLD
         )
@@ -65,7 +67,7 @@ class CutDetector:
         return [self._judged() for _ in range(len(self._waiting))]
 
     def _process(self, picture: Image) -> None:
-        found = self._detector.process_frame(FrameTimecode(self._num_processed, self._fps), picture)
+        found = self._detector.process_frame(self._timecode(self._num_processed), picture)
         self._cuts += [cut.frame_num - CUT_WINDOW for cut in found]
         self._num_processed += 1
 
