@@ -1,18 +1,17 @@
 """DynamiCtrl: pose-driven animation with text control on CogVideoX 1.5."""
 
-import time
 from collections.abc import Iterator
-from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xdyna.backends.cost import Work, rates
-from xdyna.backends.interface import PHOTO_POSE, Backend, Limits, Plan, Stop
+from xdyna.backends.interface import PHOTO_POSE, SLOWER, Backend, Limits, Plan, Stop
 from xdyna.backends.memory import gpu_gb
+from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
-from xdyna.schema import Animation, Conditions, Frames, InputError, Progress, Video
+from xdyna.schema import Animation, Conditions, Frames, Progress
 from xdyna.weights import locate, revision
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 PHASES = {"encode": "Encoding text, photo and pose", "denoise": "Denoising", "decode": "Decoding"}
 GB_PER_GIB = 1.073741824
-# Times the publisher's, everything on the GPU; the other two are allowances, nobody has measured them.
-SLOWER = {"full": 1.0, "model_offload": 1.2, "sequential_offload": 8.0}
 
 
 class DynamiCtrl(Backend):
@@ -77,21 +74,19 @@ class DynamiCtrl(Backend):
         from xdyna.preprocess.live_photo import photo_landmarks
         from xdyna.preprocess.pose import concatenate
 
-        used = self.plan(_sized(settings, conditions), conditions.num_frames).num_frames - 1
+        used = self.plan(self.at_canvas(settings, conditions), conditions.num_frames).num_frames - 1
         pose = concatenate([conditions.reference_pose, conditions.pose[:used]])
         faces = np.concatenate([photo_landmarks(conditions)[None], conditions.face_landmarks[:used]])
         return {"pose": draw_dynamictrl(pose, faces, conditions.size)}
 
     def load(self, device: str | None = None) -> "DynamiCtrlModel":
-        """See `Backend.load`. Without the GPU that it needs, it loads only where a device is named."""
+        """See `Backend.load`."""
         folder = locate(self.name)
         import torch
 
         from xdyna.pipelines.dynamictrl_release import load_release
 
-        if device is None and not torch.cuda.is_available():
-            raise InputError(self.gpu_wanted())
-        device = device or "cuda"
+        device = self.device(device)
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
         base = folder.with_name(f"{folder.name}-base")
         pipeline = load_release(folder, base if base.is_dir() else None, dtype)
@@ -124,9 +119,11 @@ class DynamiCtrlModel:
         from xdyna.pipelines import DynamiCtrlOutput
         from xdyna.pipelines.linear_preview import LinearPreview
 
-        started = phase_started = time.monotonic()
-        plan = self.backend.plan(_sized(settings, conditions), conditions.num_frames, gpu_gb(self.device))
-        yield Progress(phase=PHASES["encode"], step=0, total=3)
+        run = Run(self.backend.name, self.revision)
+        plan = self.backend.plan(
+            self.backend.at_canvas(settings, conditions), conditions.num_frames, gpu_gb(self.device)
+        )
+        yield run.progress(PHASES["encode"], 0, 3, timed=False)
         self._place(plan.memory_mode)
         seen = self.backend.prepare(conditions, settings)
         photo = crop_to_aspect(conditions.reference_image, conditions.size, conditions.photo_box)
@@ -138,34 +135,20 @@ class DynamiCtrlModel:
             num_inference_steps=settings.num_inference_steps,
             guidance_scale=settings.guidance_scale,
             generator=torch.Generator().manual_seed(settings.seed),
+            output_type="uint8",
         )
-        phase, steps_done, look = "encode", 0, None
+        steps_done, look = 0, None
         for event in events:
             if isinstance(event, DynamiCtrlOutput):
-                yield Animation(
-                    video=Video(frames=(event.frames * 255).round().astype(np.uint8), fps=conditions.fps),
-                    controls=seen,
-                    model=self.backend.name,
-                    revision=self.revision,
-                    seconds=time.monotonic() - started,
-                    stopped=steps_done < settings.num_inference_steps,
-                    source_index=plan.source_index,
-                )
+                stopped = steps_done < settings.num_inference_steps
+                yield run.animation(event.frames, conditions, seen, plan.source_index, stopped)
                 return
-            if event.phase != phase:
-                phase, phase_started = event.phase, time.monotonic()
             clean = event.clean_latents
             if event.phase == "encode" and clean is not None:
                 look = LinearPreview(clean[0, 0], photo)
             steps_done = event.step if event.ends_denoising_step else steps_done
-            spent = time.monotonic() - phase_started
-            yield Progress(
-                phase=PHASES[event.phase],
-                step=event.step,
-                total=event.total,
-                seconds_left=spent / event.step * (event.total - event.step) if event.phase == "denoise" else None,
-                preview=look(clean[0]) if look and clean is not None and event.ends_denoising_step else None,
-            )
+            preview = look(clean[0]) if look and clean is not None and event.ends_denoising_step else None
+            yield run.progress(PHASES[event.phase], event.step, event.total, preview, timed=event.phase == "denoise")
             if stop is not None and stop():
                 self.pipeline.interrupt = True
 
@@ -178,11 +161,6 @@ class DynamiCtrlModel:
         self.pipeline.remove_all_hooks()
         self.pipeline.set_memory_mode(memory_mode, self.device)
         self.memory_mode = memory_mode
-
-
-def _sized(settings: AnimationSettings, conditions: Conditions) -> AnimationSettings:
-    """The settings at the size of the canvas that was prepared."""
-    return replace(settings, height=conditions.size[0], width=conditions.size[1])
 
 
 DYNAMICTRL = DynamiCtrl(

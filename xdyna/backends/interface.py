@@ -24,6 +24,9 @@ COMMON = (
 )
 """Settings of every backend: they choose the inputs, or what is written."""
 
+SLOWER = {"full": 1.0, "model_offload": 1.2, "sequential_offload": 5.0}
+"""Times as long as with everything on the GPU, by memory mode: allowances, nobody has measured them."""
+
 FIELDS = {item.name: item for item in fields(AnimationSettings)}
 
 
@@ -234,12 +237,29 @@ class Backend(ABC):
             return str(error)
         return self.gpu_wanted() if "gpu" in self.needs and not has_gpu() else ""
 
+    def device(self, named: str | None) -> str:
+        """The device of torch to load to: the one that is named, else the GPU.
+
+        Raises:
+            InputError: none is named, and there is no GPU.
+        """
+        import torch
+
+        if named is None and not torch.cuda.is_available():
+            raise InputError(self.gpu_wanted())
+        return named or "cuda"
+
     def gpu_wanted(self) -> str:
         """What to say where there is no GPU."""
         return (
             f"{self.title} needs an NVIDIA GPU with at least {self.min_gpu_gb:.0f} GB, and there is none here. Run it "
             "on a machine with one, or choose xdyna-mini, which runs on any CPU."
         )
+
+    @staticmethod
+    def at_canvas(settings: AnimationSettings, conditions: Conditions) -> AnimationSettings:
+        """The settings at the size that was prepared."""
+        return replace(settings, height=conditions.size[0], width=conditions.size[1])
 
     @staticmethod
     def _accepts(value: Any, limits: Limits) -> bool:

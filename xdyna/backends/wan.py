@@ -1,26 +1,22 @@
 """What both versions of Wan-Animate have in common: segments, memory, and a run whose steps are reported."""
 
-import time
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
-
 from xdyna.backends.cost import Work, rates
-from xdyna.backends.interface import Backend, Limits, Plan, Stop
+from xdyna.backends.interface import SLOWER, Backend, Limits, Plan, Stop
 from xdyna.backends.memory import fitting_mode, gpu_gb
+from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
-from xdyna.schema import Animation, Conditions, Floats, Frames, InputError, Progress, Video
+from xdyna.schema import Animation, Conditions, Floats, Frames, Progress
 from xdyna.weights import locate, revision
 
 LATENT_STRIDE = 4  # frames of a latent frame, but for a segment's first
 ENCODING, DENOISING = "Encoding text, photo and clip", "Denoising"
-# Times the speed with everything on the GPU: allowances, nobody has measured them.
-SLOWER = {"full": 1.0, "model_offload": 1.2, "sequential_offload": 5.0}
 LIMITS = {"height": Limits(low=64, high=1536, step=16), "width": Limits(low=64, high=1536, step=16)}
 
 
@@ -84,13 +80,9 @@ class WanBackend(Backend):
         )
 
     def load(self, device: str | None = None) -> "WanModel":
-        """See `Backend.load`. Without the GPU that it needs, it loads only where a device is named."""
+        """See `Backend.load`."""
         folder = locate(self.name)
-        import torch
-
-        if device is None and not torch.cuda.is_available():
-            raise InputError(self.gpu_wanted())
-        return WanModel(self, folder, device or "cuda")
+        return WanModel(self, folder, self.device(device))
 
     @abstractmethod
     def open(self, folder: Path, dtype: Any) -> Any:
@@ -139,17 +131,17 @@ class WanModel:
         from xdyna.photo import crop_to_aspect
         from xdyna.pipelines.wan_segments import WanStep, photo_preview, stream
 
-        started = time.monotonic()
-        yield Progress(phase=ENCODING, step=0, total=1)
-        settings = replace(settings, height=conditions.size[0], width=conditions.size[1])
+        run = Run(self.backend.name, self.revision)
+        yield run.progress(ENCODING, 0, 1, timed=False)
+        settings = self.backend.at_canvas(settings, conditions)
         self.backend.check(settings)
         plan = self.backend.plan(settings, conditions.num_frames, gpu_gb(self.device))
         self._place(plan.memory_mode)
         seen = self.backend.prepare(conditions, settings)
         photo = crop_to_aspect(conditions.reference_image, conditions.size, conditions.photo_box)
         look = photo_preview(self.pipeline, photo)
-        yield Progress(phase=ENCODING, step=1, total=1)
-        steps_started, steps_done, total = time.monotonic(), 0, plan.num_steps
+        yield run.progress(ENCODING, 1, 1, timed=False)
+        steps_done, total = 0, plan.num_steps
         events = stream(
             self.pipeline,
             lambda: self.backend.call(self.pipeline, Image.fromarray(photo), seen, settings, plan.num_frames),
@@ -160,25 +152,11 @@ class WanModel:
         )
         for event in events:
             if isinstance(event, WanStep):
-                steps_done, spent = event.step, time.monotonic() - steps_started
-                yield Progress(
-                    phase=DENOISING,
-                    step=steps_done,
-                    total=total,
-                    seconds_left=spent / steps_done * (total - steps_done),
-                    preview=look(event.clean_latents),
-                )
+                steps_done = event.step
+                yield run.progress(DENOISING, steps_done, total, look(event.clean_latents))
             else:
-                frames = (event.frames * 255).round().astype(np.uint8)
-                yield Animation(
-                    video=Video(frames=frames, fps=conditions.fps),
-                    controls=seen,
-                    model=self.backend.name,
-                    revision=self.revision,
-                    seconds=time.monotonic() - started,
-                    stopped=steps_done < total,
-                    source_index=plan.source_index[: len(frames)],
-                )
+                following = plan.source_index[: len(event.frames)]
+                yield run.animation(event.frames, conditions, seen, following, stopped=steps_done < total)
 
     def _place(self, memory_mode: str) -> None:
         """Opens the pipeline where a run needs it; another memory mode opens it anew."""

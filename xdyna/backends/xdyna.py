@@ -1,19 +1,17 @@
 """X-Dyna and xdyna-mini: the same pipeline with other weights."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from xdyna.backends.cost import Work, rates
 from xdyna.backends.interface import Backend, Plan, Stop
 from xdyna.backends.memory import fitting_mode, gpu_gb
+from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
-from xdyna.schema import Animation, Conditions, Frames, Progress, Video
+from xdyna.schema import Animation, Conditions, Frames, Progress
 from xdyna.weights import locate, revision
 
 if TYPE_CHECKING:
@@ -121,8 +119,8 @@ class XDynaModel:
         from xdyna.pipelines.preview import preview_frames
         from xdyna.pipelines.schedulers import with_sampler
 
-        started = time.monotonic()
-        yield Progress(phase="Encoding the photo", step=0, total=1)
+        run = Run(self.backend.name, self.revision)
+        yield run.progress("Encoding the photo", 0, 1, timed=False)
         plan = self.backend.plan(settings, conditions.num_frames, gpu_gb(self.device))
         if plan.memory_mode != self.memory_mode:
             self.pipeline.set_memory_mode(plan.memory_mode, self.device)
@@ -156,33 +154,17 @@ class XDynaModel:
             reference_cache=settings.reference_cache,
             feature_cache_interval=settings.feature_cache_interval,
             generator=torch.Generator().manual_seed(settings.seed),
+            output_type="uint8",
         )
-        phase, phase_started, steps_done = "", started, 0
+        steps_done = 0
         for event in events:
             if isinstance(event, XDynaOutput):
-                frames = (event.frames * 255).round().astype(np.uint8)
-                yield Animation(
-                    video=Video(frames=frames, fps=conditions.fps),
-                    controls=seen,
-                    model=self.backend.name,
-                    revision=self.revision,
-                    seconds=time.monotonic() - started,
-                    stopped=steps_done < len(self.pipeline.scheduler.timesteps),
-                    source_index=tuple(range(len(frames))),
-                )
+                stopped = steps_done < len(self.pipeline.scheduler.timesteps)
+                yield run.animation(event.frames, conditions, seen, tuple(range(len(event.frames))), stopped)
                 return
-            if event.phase != phase:
-                phase, phase_started = event.phase, time.monotonic() if phase else phase_started
-            spent = time.monotonic() - phase_started
-            yield Progress(
-                phase=PHASES[event.phase],
-                step=event.step,
-                total=event.total,
-                seconds_left=spent / event.step * (event.total - event.step),
-                preview=None
-                if event.clean_latents is None
-                else preview_frames(self.pipeline.vae, event.clean_latents),
-            )
+            clean = event.clean_latents
+            preview = None if clean is None else preview_frames(self.pipeline.vae, clean)
+            yield run.progress(PHASES[event.phase], event.step, event.total, preview)
             steps_done = event.denoising_step + 1
             if stop is not None and stop():
                 self.pipeline.interrupt = True

@@ -15,6 +15,7 @@ from transformers import T5EncoderModel, T5Tokenizer
 from xdyna.models.dynamictrl import DynamiCtrlTransformer
 from xdyna.photo import crop_to_aspect
 from xdyna.pipelines.dynamictrl_plan import MEMORY_MODES, check_num_frames, check_size, latent_frames
+from xdyna.pipelines.pixels import to_uint8
 from xdyna.schema import Frames, Image, InputError
 
 LAG_FRAMES = 3  # the autoencoder makes four frames of the first latent frame; only the last of them is the first frame
@@ -26,7 +27,7 @@ class DynamiCtrlOutput(BaseOutput):
     """Result of the pipeline.
 
     Attributes:
-        frames: `(num_frames, height, width, 3)` float32 in 0..1, or latents
+        frames: `(num_frames, height, width, 3)` float32 in 0..1, or uint8 for `output_type="uint8"`; or latents
             `(1, num_latent_frames, channels, height / 8, width / 8)` for `output_type="latent"`. Frame 0 shows the
             photo's own pose.
     """
@@ -268,7 +269,7 @@ class DynamiCtrlPipeline(DiffusionPipeline):
             pose_latents: the same shape, instead of the pose's.
             latents: the same shape, first noise instead of drawn one.
             image_latent_scale: see `scale` of `encode_image`.
-            output_type: "np" or "latent".
+            output_type: "np", "uint8" or "latent".
 
         Yields:
             `DynamiCtrlStep` after each piece of work, then one `DynamiCtrlOutput`.
@@ -340,8 +341,9 @@ class DynamiCtrlPipeline(DiffusionPipeline):
                 return
             video = self.decode_latents(latents)[0, :, LAG_FRAMES:]
             yield DynamiCtrlStep(phase="decode", step=1, total=1, latents=latents)
-            frames = (video.float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 3, 0).cpu().numpy()
-            yield DynamiCtrlOutput(frames=frames)
+            colours = (video.float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 3, 0)
+            frames = to_uint8(colours) if output_type == "uint8" else colours.cpu()
+            yield DynamiCtrlOutput(frames=frames.numpy())
         finally:
             self.maybe_free_model_hooks()
 

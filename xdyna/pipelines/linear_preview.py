@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from xdyna.pipelines.pixels import to_uint8
 from xdyna.schema import Frames, Image
 
 RIDGE = 1e-3  # keeps the fit tame where a photo has few colours
@@ -36,7 +37,7 @@ class LinearPreview:
             `(num_latent_frames, h, w, 3)` uint8 RGB.
         """
         points = _with_bias(latents.float().cpu().permute(0, 2, 3, 1))
-        return ((points @ self.matrix).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+        return to_uint8(points @ self.matrix).numpy()
 
 
 def _with_bias(points: Tensor) -> Tensor:

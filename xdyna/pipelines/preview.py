@@ -6,6 +6,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from xdyna.models import PatchAutoencoder
+from xdyna.pipelines.pixels import to_uint8
 from xdyna.schema import Frames
 
 # Red, green and blue of SD 1.5's four latent channels, in -1..1: a linear fit that is common knowledge among users of
@@ -37,5 +38,4 @@ def preview_frames(vae: AutoencoderKL | PatchAutoencoder, latents: Tensor) -> Fr
         pixels = torch.einsum("nchw,cr->nrhw", frames, frames.new_tensor(SD_LATENT_RGB))
     else:
         return None
-    pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-    return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
+    return np.ascontiguousarray(to_uint8(pixels / 2 + 0.5).permute(0, 2, 3, 1).numpy())

@@ -17,7 +17,8 @@ from diffusers.modular_pipelines.wan_animate_2.denoise import decode_vae, encode
 from torch import Tensor
 
 from xdyna.pipelines.linear_preview import LinearPreview
-from xdyna.schema import Floats, Image
+from xdyna.pipelines.pixels import to_uint8
+from xdyna.schema import Floats, Frames, Image
 
 TRAIN_TIMESTEPS = 1000
 
@@ -43,10 +44,10 @@ class WanOutput:
     """The clip, or as much of it as there was when the run was stopped.
 
     Attributes:
-        frames: `(num_frames, height, width, 3)` float32 in 0..1.
+        frames: `(num_frames, height, width, 3)` uint8 RGB.
     """
 
-    frames: Floats
+    frames: Frames
 
 
 class _StoppedError(Exception):
@@ -115,7 +116,7 @@ def stream(
     def work() -> None:
         try:
             with torch.no_grad(), _watched(pipeline, after_step, decoded):
-                events.put(WanOutput(frames=call()))
+                events.put(WanOutput(frames=to_uint8(torch.from_numpy(call())).numpy()))
         except _StoppedError:
             events.put(WanOutput(frames=_joined(decoded, overlap)[:num_frames]))
         except _ClosedError:
@@ -167,8 +168,8 @@ def _watched(pipeline: Any, after_step: Callable[[Tensor], None], decoded: list[
         del scheduler.step, vae.decode
 
 
-def _joined(decoded: list[Tensor], overlap: int) -> Floats:
+def _joined(decoded: list[Tensor], overlap: int) -> Frames:
     """Decoded segments `(1, 3, frames, height, width)` in -1..1 as one clip."""
     parts = [part if k == 0 else part[:, :, overlap:] for k, part in enumerate(decoded)]
-    clip = (torch.cat(parts, dim=2)[0] / 2 + 0.5).clamp(0, 1)
+    clip = to_uint8(torch.cat(parts, dim=2)[0] / 2 + 0.5)
     return np.ascontiguousarray(clip.permute(1, 2, 3, 0).numpy())
