@@ -67,7 +67,7 @@ def plan(settings: AnimationSettings, backend: str, num_driving_frames: int | No
 def animate(
     conditions: Conditions, settings: AnimationSettings, backend: str, stop: Callable[[], bool] | None = None
 ) -> Iterator[Progress | Animation]:
-    """Runs a backend. The model is loaded on first use and kept; one run at a time uses it.
+    """Runs a backend on a device that is free, or waits for one. Its model is loaded on first use and kept.
 
     Args:
         conditions: from `prepare` with the same size and number of frames.
@@ -84,9 +84,10 @@ def animate(
         InputError: the backend does not have a setting that was changed, its weights are missing, or this machine
             cannot hold them; the message says what to do.
     """
-    from xdyna.backends import load
+    from xdyna.backends import all_devices, load
 
     BACKENDS[backend].check(settings)
-    model = load(backend)
-    with model.lock:
-        yield from model.run(conditions, settings, stop)
+    with all_devices().borrow(backend) as device:
+        model = load(backend, device)
+        with model.lock:
+            yield from model.run(conditions, settings, stop)

@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xdyna.backends import BACKENDS
+from xdyna.backends import BACKENDS, all_devices
 from xdyna.compare.variants import AXES, EXAMPLE, MIN_VARIANTS, read_variants
 from xdyna.config import AnimationSettings, value_type
 from xdyna.schema import Animation, Conditions, InputError, Progress
@@ -289,7 +289,7 @@ def _compare(options: argparse.Namespace) -> None:
             if axis.variants == variants and model in axis.cautions:
                 print(axis.cautions[model], file=sys.stderr)
         conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
-        made = _results(compare(conditions, settings, variants, model))
+        made = _results(compare(conditions, settings, variants, model, at_once=len(all_devices())))
     elif options.clip is None:
         raise InputError("Give two finished videos to compare.")
     else:
@@ -454,7 +454,7 @@ def _watched(events: Iterator[Any], kind: type[Result]) -> Result:
 
 def _results(events: Iterator[Any]) -> Iterator[Any]:
     """Passes results on and shows progress: one rewritten line on a terminal, a line per phase elsewhere."""
-    terminal, shown_phase, shown_at = sys.stderr.isatty(), "", 0.0
+    terminal, shown_phases, shown_at = sys.stderr.isatty(), set[str](), 0.0
     with closing(events):  # type: ignore[type-var]  # our iterators are generators
         for event in events:
             if not isinstance(event, Progress):
@@ -468,9 +468,9 @@ def _results(events: Iterator[Any]) -> Iterator[Any]:
                 width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
                 print(f"\r{line[:width]:<{width}}", end="", file=sys.stderr, flush=True)
                 shown_at = now
-            elif not terminal and event.phase != shown_phase:
+            elif not terminal and event.phase not in shown_phases:
                 print(f"{event.phase} ({event.total}){_eta(event)}", file=sys.stderr, flush=True)
-            shown_phase = event.phase
+            shown_phases.add(event.phase)
 
 
 def _eta(event: Progress) -> str:

@@ -167,23 +167,30 @@ def default_model() -> str:
 
 
 def has_gpu() -> bool:
-    """Whether PyTorch will find a GPU, without the seconds that importing it takes.
+    """Whether PyTorch will find a GPU."""
+    return num_gpus() > 0
 
-    It needs a PyTorch that was built for GPUs, and a driver that has one. A ZeroGPU Space lends one later.
+
+def num_gpus() -> int:
+    """How many GPUs PyTorch will find, without the seconds that importing it takes.
+
+    It needs a PyTorch that was built for GPUs, and a driver that has some. A ZeroGPU Space lends one later. Of AMD's
+    the driver does not tell the number: there it is one.
     """
     if os.environ.get("SPACES_ZERO_GPU"):
-        return True
+        return 1
     built_for = _torch_build()
     if getattr(built_for, "hip", None):
-        return Path("/dev/kfd").exists()
+        return int(Path("/dev/kfd").exists())
     if not getattr(built_for, "cuda", None):
-        return False
+        return 0
     try:
         driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
     except OSError:  # no driver
-        return False
+        return 0
     count = ctypes.c_int()
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    found = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if found else 0
 
 
 def _torch_build() -> ModuleType | None:

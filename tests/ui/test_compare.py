@@ -78,7 +78,7 @@ def backend() -> Counting:
 def counting_url(tmp_path_factory: pytest.TempPathFactory, backend: Counting) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        patch.setattr(xdyna.backends, "load", lambda name: backend)
+        patch.setattr(xdyna.backends, "load", lambda *_: backend)
         demo = launch(host="127.0.0.1", port=free_port(), block=False)
         yield demo.local_url
         demo.close()

@@ -30,7 +30,7 @@ Serve = Callable[[], str]
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> SlowBackend:
     backend = SlowBackend()
-    monkeypatch.setattr(xdyna.backends, "load", lambda name: backend)
+    monkeypatch.setattr(xdyna.backends, "load", lambda *_: backend)
     return backend
 
 

@@ -43,7 +43,7 @@ Visit = Callable[..., Page]
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> SlowBackend:
     backend = SlowBackend()
-    monkeypatch.setattr(xdyna.backends, "load", lambda name: backend)
+    monkeypatch.setattr(xdyna.backends, "load", lambda *_: backend)
     return backend
 
 
@@ -52,7 +52,7 @@ def slow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         patch.setattr("xdyna.ui.shelf.SHELF.folder", tmp_path_factory.mktemp("results"))
-        patch.setattr(xdyna.backends, "load", lambda name: SlowBackend())
+        patch.setattr(xdyna.backends, "load", lambda *_: SlowBackend())
         patch.setattr("gradio.networking.url_ok", lambda url: True)  # its patience of 3 s is not a busy machine's
         demo = launch(host="127.0.0.1", port=free_port(), block=False)
         yield demo.local_url

@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import gradio as gr
@@ -9,9 +11,12 @@ import numpy as np
 import pytest
 
 from xdyna.backends import BACKENDS
+from xdyna.compare.take import Take
+from xdyna.compare.variants import Variant
 from xdyna.config import AnimationSettings
 from xdyna.schema import Animation, Conditions, Pose, Progress, Video
-from xdyna.ui.gpu import MAX_SECONDS, run_on_gpu, seconds_needed
+from xdyna.ui.gpu import MAX_SECONDS, compare_in_turn, compare_seconds, run_on_gpu, seconds_needed
+from xdyna.ui.line import Line, Waiting
 
 SETTINGS = AnimationSettings(height=64, width=64)
 
@@ -76,3 +81,48 @@ def test_the_time_asked_for_grows_with_the_work() -> None:
     assert (
         seconds_needed(conditions(60, (896, 512)), replace(official, num_inference_steps=100), "xdyna") <= MAX_SECONDS
     )
+
+
+VARIANTS = [Variant(label=f"Seed {seed}", changes={"seed": seed}) for seed in (1, 2)]
+
+
+def compared(line: Line, monkeypatch: pytest.MonkeyPatch, *, meet: bool) -> tuple[list[str], set[int]]:
+    """The comparison's videos, and how many places of the line were taken while a variant ran."""
+    meeting, places = threading.Barrier(2 if meet else 1), set[int]()
+
+    def run(given: Conditions, settings: AnimationSettings, model: str) -> Iterator[Progress | Animation]:
+        meeting.wait(60)  # two that do not run at the same time would break it
+        places.add(len(line.places))
+        yield Progress(phase="Denoising", step=1, total=1)
+        meeting.wait(60)
+        yield Animation(
+            video=Video(frames=given.driving_frames, fps=8.0), controls={}, model=model, revision="abc", seconds=1.0
+        )
+
+    monkeypatch.setattr("xdyna.ui.gpu.run_on_gpu", run)
+    events = list(compare_in_turn(conditions(), SETTINGS, VARIANTS, "xdyna-mini", line))
+    assert line.places == []
+    return [event.label for event in events if isinstance(event, Take)], places
+
+
+def test_on_one_gpu_a_comparison_is_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compared(Line(1), monkeypatch, meet=False) == (["Seed 1", "Seed 2"], {1})
+
+
+def test_on_two_gpus_variants_run_at_the_same_time_each_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compared(Line(8, turns=2), monkeypatch, meet=True) == (["Seed 1", "Seed 2"], {2})
+
+
+def test_a_comparison_on_two_gpus_waits_for_visitors_who_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(8, turns=2)
+    with line.join(60.0), line.join(60.0):
+        events = compare_in_turn(conditions(), SETTINGS, VARIANTS, "xdyna-mini", line)
+        assert isinstance(next(events), Waiting)
+        events.close()  # type: ignore[attr-defined]
+    assert line.places == []
+
+
+def test_two_gpus_halve_the_wait_for_two_variants() -> None:
+    one = compare_seconds(3, SETTINGS, VARIANTS, "xdyna-mini", Line(1))
+    assert compare_seconds(3, SETTINGS, VARIANTS, "xdyna-mini", Line(8, turns=2)) == pytest.approx(one / 2)
+    assert compare_seconds(3, SETTINGS, VARIANTS, "xdyna-mini", Line(8, turns=5)) == pytest.approx(one / 2)

@@ -87,3 +87,30 @@ def test_a_full_line_says_when_to_come_back() -> None:
         next(in_turn(desk.job("c"), 240.0, line))
     first.close()
     assert next(second) == "b"
+
+
+def test_as_many_are_served_at_once_as_there_are_gpus() -> None:
+    line, desk = Line(8, turns=2), Desk()
+    first, second, third, fourth = (
+        in_turn(desk.job(name), seconds, line) for name, seconds in zip("abcd", (60.0, 20.0, 30.0, 9.0), strict=True)
+    )
+    assert (next(first), next(second)) == ("a", "b")
+    assert desk.most == 2
+    told = next(third)
+    assert (told.position, round(told.seconds)) == (1, 20)  # when the sooner of the two is done
+    told = next(fourth)
+    assert (told.position, round(told.seconds)) == (2, 50)  # c follows b, and is done before a
+    list(second)
+    assert next(third) == "c"
+    assert next(fourth).position == 1
+    list(first)
+    assert next(fourth) == "d"
+    assert desk.most == 2
+
+
+def test_a_full_line_of_two_turns_names_the_sooner() -> None:
+    line, desk = Line(2, turns=2), Desk()
+    first, second = (in_turn(desk.job(name), seconds, line) for name, seconds in (("a", 600.0), ("b", 240.0)))
+    next(first), next(second)
+    with pytest.raises(LineFullError, match="in about 4 min"):
+        next(in_turn(desk.job("c"), 1.0, line))

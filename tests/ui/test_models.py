@@ -48,7 +48,7 @@ class Echo:
 def models_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        patch.setattr(xdyna.backends, "load", Echo)
+        patch.setattr(xdyna.backends, "load", lambda name, _: Echo(name))
         demo = launch(host="127.0.0.1", port=free_port(), block=False)
         yield demo.local_url
         demo.close()

@@ -8,14 +8,13 @@ import gradio as gr
 
 from xdyna.backends import BACKENDS
 from xdyna.compare.grid import save_comparison
-from xdyna.compare.run import compare as run_variants
 from xdyna.compare.take import Take
 from xdyna.compare.variants import AXES, MIN_VARIANTS, read_variants
 from xdyna.config import AnimationSettings
 from xdyna.estimates import predict
 from xdyna.preview import report
 from xdyna.schema import Animation, Conditions, Progress
-from xdyna.ui.gpu import in_turn, run_on_gpu
+from xdyna.ui.gpu import compare_in_turn, in_turn, run_on_gpu
 from xdyna.ui.job_events import ANALYSIS_QUEUE, GPU_QUEUE
 from xdyna.ui.jobs import conditions_of, job_folder, preview_files, result_files
 from xdyna.ui.problems import raising_problems
@@ -101,7 +100,7 @@ def generate(
 def compare(
     photo: str | None, clip: str | None, consent: bool, model: str, axis: str, variants: str, **settings: Any
 ) -> Iterator[tuple[Any, ...]]:
-    """Runs two to four variants on the same photo, clip, seed and noise, one after another.
+    """Runs two to four variants on the same photo, clip, seed and noise, as many at once as there are GPUs.
 
     `axis` names a question with its variants; `variants`, one a line such as "Soft: adapter_strength=0.5", takes
     its place, and may name another model with "backend=NAME". Cancel the job to stop the work; what was yielded is
@@ -114,12 +113,7 @@ def compare(
     read = BACKENDS[model].own(read_settings(settings))
     conditions = yield from _prepared(photo, clip, consent, read, 3)
     takes: list[Take] = []
-    seconds = sum(
-        predict(variant.backend or model, variant.settings(read, model), conditions.num_frames).seconds
-        for variant in wanted
-    )
-    job = run_variants(conditions, read, wanted, model, animate=run_on_gpu)
-    with closing(in_turn(job, seconds)) as events:  # type: ignore[type-var]
+    with closing(compare_in_turn(conditions, read, wanted, model)) as events:  # type: ignore[type-var]
         for event in events:
             if not isinstance(event, Take):
                 yield NOTHING_YET[:3]

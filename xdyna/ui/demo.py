@@ -117,8 +117,9 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
 def _warm_up(model: str) -> None:
     """Imports what the jobs need and loads the model: longer than a visitor should wait for the page."""
     import xdyna.preprocess.prepare  # noqa: F401
-    from xdyna.backends import load
+    from xdyna.backends import all_devices, load
 
     if is_ready(model):
-        load(model)
+        for device in all_devices().names:
+            load(model, device)
         logger.info("%s is loaded", model)

@@ -1,9 +1,9 @@
-"""The work that needs a GPU: one turn at a time. On a ZeroGPU Space it runs in a process that borrows one."""
+"""The work that needs a GPU, in turn. On a ZeroGPU Space it runs in a process that borrows one."""
 
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -11,6 +11,10 @@ import gradio as gr
 from spaces import GPU
 
 from xdyna.animate import animate
+from xdyna.backends import all_devices
+from xdyna.compare.run import compare
+from xdyna.compare.take import Take
+from xdyna.compare.variants import Variant
 from xdyna.config import AnimationSettings
 from xdyna.estimates import predict
 from xdyna.schema import Animation, Conditions, InputError, Progress
@@ -21,7 +25,7 @@ Stop = Callable[[], bool]
 
 logger = logging.getLogger(__name__)
 
-GPU_LINE = Line(longest=20)
+GPU_LINE = Line(longest=20, turns=len(all_devices()))
 MAX_SECONDS = 300
 MARGIN = 1.3  # a run that asks a Space for too little is cut off
 OUT_OF_MEMORY = "There is not enough memory for"
@@ -36,9 +40,9 @@ def in_turn(job: Iterator[Event], seconds: float, line: Line = GPU_LINE) -> Iter
     """Runs a job when it is its turn. Closing the iterator leaves the line or ends the job.
 
     Args:
-        job: a generator that computes on the GPU; not begun before its turn.
+        job: a generator that computes on a GPU; not begun before its turn.
         seconds: that it is expected to take.
-        line: shared by all that use this GPU.
+        line: shared by all that use these GPUs.
 
     Yields:
         `Waiting` at least twice a second while others are before it, then what the job yields.
@@ -52,6 +56,45 @@ def in_turn(job: Iterator[Event], seconds: float, line: Line = GPU_LINE) -> Iter
             place.wait()
         place.serve()
         yield from job
+
+
+def compare_in_turn(
+    conditions: Conditions,
+    settings: AnimationSettings,
+    variants: Sequence[Variant],
+    model: str,
+    line: Line = GPU_LINE,
+) -> Iterator[Waiting | Progress | Take]:
+    """As `xdyna.compare.run.compare`: in one turn, or where several are served at once, in a turn for each variant.
+
+    Yields:
+        `Waiting` while others are before it, then what the comparison yields.
+
+    Raises:
+        LineFullError: too many wait already.
+    """
+    if line.turns == 1:
+        seconds = compare_seconds(conditions.num_frames, settings, variants, model)
+        yield from in_turn(compare(conditions, settings, variants, model, animate=run_on_gpu), seconds, line)
+        return
+
+    def run(conditions: Conditions, own: AnimationSettings, model: str) -> Iterator[Waiting | Progress | Animation]:
+        return in_turn(run_on_gpu(conditions, own, model), predict(model, own, conditions.num_frames).seconds, line)
+
+    with closing(compare(conditions, settings, variants, model, animate=run, at_once=line.turns)) as events:  # type: ignore[type-var]
+        yield from events
+
+
+def compare_seconds(
+    num_frames: int, settings: AnimationSettings, variants: Sequence[Variant], model: str, line: Line = GPU_LINE
+) -> float:
+    """What all variants together are expected to take.
+
+    Raises:
+        InputError: a variant's settings do not go together.
+    """
+    seconds = (predict(v.backend or model, v.settings(settings, model), num_frames).seconds for v in variants)
+    return sum(seconds) / min(line.turns, len(variants))
 
 
 def seconds_needed(conditions: Conditions, settings: AnimationSettings, model: str, *_: Any, **__: Any) -> int:

@@ -1,5 +1,6 @@
-"""Who waits for the GPU, in the order of arrival."""
+"""Who waits for a GPU, in the order of arrival."""
 
+import heapq
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ class Waiting:
     """Somebody's place in the line.
 
     Attributes:
-        position: how many are before them, the one who is served included; >= 1.
+        position: how many must be done before it is their turn; >= 1.
         seconds: until their turn, as far as can be told.
     """
 
@@ -38,15 +39,19 @@ class Place:
     def waiting(self) -> Waiting | None:
         """Where they stand; None once it is their turn."""
         with self._line.moved:
-            before = self._line.places[: self._line.places.index(self)]
-            if not before:
+            before, turns = self._line.places[: self._line.places.index(self)], self._line.turns
+            if len(before) < turns:
                 return None
-            return Waiting(position=len(before), seconds=sum(place.seconds_left() for place in before))
+            ends = [place.seconds_left() for place in before[:turns]]
+            heapq.heapify(ends)
+            for place in before[turns:]:  # each begins when the first of those who are served ends
+                heapq.heapreplace(ends, ends[0] + place.seconds_left())
+            return Waiting(position=len(before) - turns + 1, seconds=ends[0])
 
     def wait(self) -> None:
         """Returns when the line has moved, and at the latest after half a second, so that a job can be closed."""
         with self._line.moved:
-            if self._line.places[0] is not self:
+            if self not in self._line.places[: self._line.turns]:
                 self._line.moved.wait(LOOK_EVERY_S)
 
     def serve(self) -> None:
@@ -60,14 +65,16 @@ class Place:
 
 
 class Line:
-    """A fair line with one turn at a time. Any thread may join.
+    """A fair line. Any thread may join.
 
     Args:
-        longest: how many may be in it, the one who is served included.
+        longest: how many may be in it, those who are served included.
+        turns: how many are served at the same time.
     """
 
-    def __init__(self, longest: int) -> None:
-        self.longest, self.moved, self.places = longest, threading.Condition(), list[Place]()
+    def __init__(self, longest: int, turns: int = 1) -> None:
+        self.longest, self.turns = longest, turns
+        self.moved, self.places = threading.Condition(), list[Place]()
 
     @contextmanager
     def join(self, seconds: float) -> Iterator[Place]:
@@ -82,7 +89,8 @@ class Line:
         place = Place(self, seconds)
         with self.moved:
             if len(self.places) >= self.longest:
-                minutes = max(1, round(self.places[0].seconds_left() / 60))
+                soonest = min(place.seconds_left() for place in self.places[: self.turns])
+                minutes = max(1, round(soonest / 60))
                 raise LineFullError(
                     f"The queue is full ({self.longest}). Your files and settings are kept: try again in about "
                     f"{minutes} min."

@@ -11,16 +11,13 @@ import gradio as gr
 
 from xdyna.backends import BACKENDS
 from xdyna.compare.grid import save_comparison, save_take
-from xdyna.compare.run import compare
 from xdyna.compare.take import Take, takes_of_files
 from xdyna.compare.variants import AXES, MAX_VARIANTS, Variant, check_number, read_variants
-from xdyna.config import AnimationSettings
-from xdyna.estimates import predict
 from xdyna.schema import Image, InputError, Progress
 from xdyna.ui import fragments
 from xdyna.ui.comparison_view import about, bar_value, differences_table, measures_table
 from xdyna.ui.downloads import VIDEO
-from xdyna.ui.gpu import in_turn, run_on_gpu
+from xdyna.ui.gpu import GPU_LINE, compare_in_turn, compare_seconds
 from xdyna.ui.history import describe as describe_run
 from xdyna.ui.history import read_runs
 from xdyna.ui.job_events import Updates, idle, updates
@@ -72,8 +69,9 @@ def describe(
         variants = variants_of(question, own, chosen)
         read = BACKENDS[model].own(read_settings(settings))
         num_frames = analysis.conditions.num_frames if analysis else read.num_frames
-        seconds = _seconds(model, variants, read, num_frames)
-        cost = f"{len(variants)} videos, one after another: about {fragments.duration(seconds)} in all."
+        seconds = compare_seconds(num_frames, read, variants, model)
+        how = "one after another" if GPU_LINE.turns == 1 else f"{GPU_LINE.turns} at a time"
+        cost = f"{len(variants)} videos, {how}: about {fragments.duration(seconds)} in all."
     except InputError as error:
         cost = str(error)
     if question == OWN:
@@ -125,9 +123,8 @@ def run_comparison(
                 found = stop.value
     yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found)
     takes: tuple[Take, ...] = ()
-    job = throttled(compare(found.conditions, read, variants, model, animate=run_on_gpu))
-    seconds = _seconds(model, variants, read, found.conditions.num_frames)
-    with closing(in_turn(job, seconds)) as events:  # type: ignore[type-var]
+    job = throttled(compare_in_turn(found.conditions, read, variants, model))
+    with closing(job) as events:  # type: ignore[type-var]
         for event in events:
             if isinstance(event, Waiting):
                 yield updates(JOB, status=fragments.waiting(event))
@@ -198,10 +195,3 @@ def _pair(takes: Sequence[Take], left: str, right: str, at: int) -> tuple[Image,
         return gr.skip()
     pair = by_label[left], by_label[right]
     return tuple(frames[min(at, len(frames) - 1)] for frames in pair)
-
-
-def _seconds(model: str, variants: Sequence[Variant], settings: AnimationSettings, num_frames: int) -> float:
-    return sum(
-        predict(variant.backend or model, variant.settings(settings, model), num_frames).seconds
-        for variant in variants
-    )
