@@ -1,7 +1,7 @@
 """The nouns that the rooms of xdyna hand to one another. NumPy only."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -216,6 +216,9 @@ class Conditions:
         photo_people: who was found in the photo.
         photo_person: id of the one that is animated, or None where the photo's people were not counted.
         motion: the driver as found, in pixels of the clip; it can be saved and used instead of the clip.
+        clip: the clip's frames as read, whole and in their own size, `(any height, any width, 3)` uint8 RGB, as many
+            as the driving frames: each pass reads the file anew, so that they take no memory. None where a motion
+            file stands for the clip, and where the driver was made from the photo.
         checks: what is unusual about photo and clip, for the user to read.
         best_start_s: where in the clip the driver's posture is most like the photo's, in seconds, or None where they
             cannot be compared.
@@ -236,6 +239,7 @@ class Conditions:
     photo_people: tuple[Person, ...] = ()
     photo_person: int | None = None
     motion: Motion | None = None
+    clip: Iterable[Image] | None = field(default=None, repr=False)
     checks: tuple[Check, ...] = ()
     best_start_s: float | None = None
     sound: bytes | None = None
@@ -272,7 +276,7 @@ class Conditions:
             part for pose in poses for part in (pose.body, pose.body_scores, pose.hands, pose.hand_scores)
         ]
         arrays += [self.reference_image, self.driving_frames, self.face_landmarks, self.alignment]
-        for array in arrays:
+        for array in (*arrays, *(self.clip or ())):
             digest.update(f"{array.shape} {array.dtype.str};".encode())
             digest.update(np.ascontiguousarray(array).data)
         digest.update(f"{self.fps!r}".encode() + (self.sound or b""))

@@ -10,11 +10,16 @@ from backends.tiny_backends import HEIGHT, NUM_FRAMES, WIDTH, WRITERS, tiny_cond
 
 from xdyna.animate import prepare
 from xdyna.backends import BACKENDS
+from xdyna.backends.interface import PLACING
 from xdyna.backends.wan import WanBackend, WanModel, num_segments, segment_length
 from xdyna.backends.wan_animate import WAN_ANIMATE
-from xdyna.schema import Animation, InputError, Progress
+from xdyna.backends.wan_animate_2 import WAN_ANIMATE_2
+from xdyna.preprocess.letterbox import letterbox
+from xdyna.schema import Animation, Conditions, InputError, Progress
+from xdyna.video import read_frames
 
 SETTINGS = replace(WAN_ANIMATE.defaults, height=HEIGHT, width=WIDTH, num_inference_steps=2)
+EXAMPLES = Path(__file__).parents[2] / "examples"
 LONG = 11  # frames, in segments of 5 that share one
 
 
@@ -105,10 +110,61 @@ def test_the_distilled_weights_get_their_bias() -> None:
     assert all(isinstance(BACKENDS[name], WanBackend) for name in scales)
 
 
+def looked_at(clip: str = "meadow_clip.mp4", **changes: Any) -> Conditions:
+    settings = replace(WAN_ANIMATE.defaults, height=224, width=128, num_frames=2, fps=8.0, **changes)
+    *_, conditions = prepare(EXAMPLES / "sea_photo.png", EXAMPLES / clip, settings)
+    assert isinstance(conditions, Conditions)
+    return conditions
+
+
+def test_version_2_sees_the_whole_clip_wherever_the_driver_is_laid() -> None:
+    plain, moved = looked_at(), looked_at(nudge_x=0.4, nudge_zoom=2.0)
+    assert not np.array_equal(plain.driving_frames, moved.driving_frames)
+    seen = [WAN_ANIMATE_2.prepare(conditions, WAN_ANIMATE_2.defaults)["clip"] for conditions in (plain, moved)]
+    assert np.array_equal(*seen)
+    assert np.array_equal(
+        seen[0], letterbox(read_frames(EXAMPLES / "meadow_clip.mp4", fps=8.0, num_frames=2), 2, plain.size)
+    )
+
+
+def test_version_2_has_no_settings_that_lay_the_driver_elsewhere() -> None:
+    for name in PLACING:
+        assert not WAN_ANIMATE_2.takes(name) and WAN_ANIMATE.takes(name)
+    nudged = replace(WAN_ANIMATE.defaults, nudge_x=0.2, retarget=True)
+    with pytest.raises(InputError, match="Wan-Animate-2 has no setting nudge_x"):
+        WAN_ANIMATE_2.check(replace(WAN_ANIMATE_2.defaults, nudge_x=0.2))
+    assert WAN_ANIMATE_2.adopt(nudged).nudge_x == 0  # so that a comparison can hold both
+    assert BACKENDS["dynamictrl"].adopt(nudged).nudge_x == 0.2
+
+
+def test_version_2_of_a_live_photo_sees_the_photo_sway() -> None:
+    settings = replace(WAN_ANIMATE_2.defaults, height=224, width=128, num_frames=2, fps=8.0, live_photo=True)
+    *_, conditions = prepare(EXAMPLES / "sea_photo.png", None, settings)
+    assert isinstance(conditions, Conditions)
+    assert np.array_equal(WAN_ANIMATE_2.prepare(conditions, settings)["clip"], conditions.driving_frames)
+
+
+def test_version_2_makes_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    """Its pipeline works the size out anew from area and shape, and loses 16 pixels of some by rounding down."""
+    WRITERS["wan-animate-2"](tmp_path)
+    conditions = replace(
+        tiny_conditions(), driving_frames=np.full((NUM_FRAMES, 144, 112, 3), 90, np.uint8), person_masks=None
+    )
+    settings = replace(WAN_ANIMATE_2.defaults, height=144, width=112, num_inference_steps=1, prompt="a person")
+    *_, made = WanModel(WAN_ANIMATE_2, tmp_path / "wan-animate-2", "cpu").run(conditions, settings)
+    assert isinstance(made, Animation) and made.video.frames.shape == (NUM_FRAMES, 144, 112, 3)
+
+
+def test_version_1_cuts_the_face_out_of_the_clip_as_read() -> None:
+    conditions = looked_at()
+    fine = WAN_ANIMATE.prepare(conditions, WAN_ANIMATE.defaults)["face"]
+    coarse = WAN_ANIMATE.prepare(replace(conditions, clip=None), WAN_ANIMATE.defaults)["face"]
+    assert fine.shape == coarse.shape and fine.any()
+    assert not np.array_equal(fine, coarse)
+    assert np.abs(fine.astype(int) - coarse).mean() < 30  # the same face
+
+
 def test_replacing_keeps_the_clips_own_framing() -> None:
-    examples = Path(__file__).parents[2] / "examples"
-    settings = replace(WAN_ANIMATE.defaults, height=224, width=128, num_frames=2, fps=8.0)
-    *_, animated = prepare(examples / "sea_photo.png", examples / "meadow_clip.mp4", settings)
-    *_, replaced = prepare(examples / "sea_photo.png", examples / "meadow_clip.mp4", replace(settings, mode="replace"))
+    animated, replaced = looked_at(), looked_at(mode="replace")
     assert replaced.alignment != pytest.approx(animated.alignment, abs=0.5)
     assert replaced.driving_frames[:, :3].any(axis=(-1, -2, -3)).all()  # no black bar: the clip fills the picture

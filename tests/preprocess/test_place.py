@@ -164,6 +164,7 @@ def test_the_hash_is_of_the_content():
     one, same, other = placed(), placed(), placed(replace(SETTINGS, nudge_x=0.01))
     assert one.content_hash == same.content_hash != other.content_hash
     assert replace(one, sound=b"la").content_hash != one.content_hash
+    assert replace(one, clip=[np.zeros((2, 2, 3), np.uint8)]).content_hash != one.content_hash
     assert replace(one, checks=(), seconds={"a": 1.0}).content_hash == one.content_hash
 
 

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import pickle
 import threading
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import PIL.Image
 import pytest
 import skimage.data
 
-from xdyna.animate import prepare
+from xdyna.animate import place_again, prepare
 from xdyna.config import AnimationSettings
 from xdyna.preprocess.controls import draw_controls
 from xdyna.preprocess.draw import draw_pose
@@ -86,6 +87,14 @@ def test_conditions_have_the_settings_size_and_rate(prepared):
     assert len(conditions.reference_pose) == 1
     assert len(conditions.pose) == len(conditions.face_landmarks) == 6
     assert ids(conditions) == ["camera"]  # the whole picture sways
+
+
+def test_the_clip_can_be_read_again_whole_by_whoever_wants_it(prepared):
+    _, conditions = prepared
+    for _ in range(2):
+        assert [frame.shape for frame in conditions.clip] == [(480, 640, 3)] * 6
+    assert place_again(conditions, replace(SMALL, nudge_x=0.1)).clip is conditions.clip
+    assert len(list(pickle.loads(pickle.dumps(conditions)).clip)) == 6  # a borrowed GPU is another process
 
 
 def test_the_driver_lies_on_the_person_of_the_photo(prepared):

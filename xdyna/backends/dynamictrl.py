@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xdyna.backends.cost import Work, rates
-from xdyna.backends.interface import PHOTO_POSE, SLOWER, Backend, Limits, Plan, Stop
+from xdyna.backends.interface import PHOTO_POSE, PLACING, SLOWER, Backend, Limits, Plan, Stop
 from xdyna.backends.memory import gpu_gb
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
@@ -174,7 +174,7 @@ DYNAMICTRL = DynamiCtrl(
         height=1360, width=768, num_frames=37, fps=16.0, num_inference_steps=25, guidance_scale=3.0
     ),
     needs=frozenset({"pose", "prompt", "gpu"}),
-    options=("num_inference_steps", "guidance_scale", "negative_prompt", "memory_mode"),
+    options=(*PLACING, "num_inference_steps", "guidance_scale", "negative_prompt", "memory_mode"),
     limits={
         "height": Limits(low=64, high=1536, step=16),
         "width": Limits(low=64, high=1536, step=16),

@@ -19,10 +19,12 @@ PHOTO_POSE = -1
 
 COMMON = (
     *("height", "width", "num_frames", "fps", "start_s", "seed", "prompt"),
-    *("photo_person", "clip_person", "retarget", "nudge_zoom", "nudge_x", "nudge_y"),
-    *("live_photo", "sway", "keep_sound", "ai_label", "save_recipe"),
+    *("photo_person", "clip_person", "live_photo", "sway", "keep_sound", "ai_label", "save_recipe"),
 )
 """Settings of every backend: they choose the inputs, or what is written."""
+
+PLACING = ("retarget", "nudge_zoom", "nudge_x", "nudge_y")
+"""Options of every backend that sees the driver laid onto the photo: they only lay it elsewhere."""
 
 SLOWER = {"full": 1.0, "model_offload": 1.2, "sequential_offload": 5.0}
 """Times as long as with everything on the GPU, by memory mode: allowances, nobody has measured them."""
@@ -220,10 +222,10 @@ class Backend(ABC):
 
     def adopt(self, settings: AnimationSettings) -> AnimationSettings:
         """The settings of another model's run for this one: inputs stay, what each model tunes is its own default."""
-        kept = {name: self.limits_of(name).nearest(getattr(settings, name)) for name in COMMON}
-        if "negative_prompt" in self.options:
-            kept["negative_prompt"] = settings.negative_prompt
-        return replace(self.defaults, **kept)
+        inputs = [name for name in (*COMMON, *PLACING, "negative_prompt") if self.takes(name)]
+        return replace(
+            self.defaults, **{name: self.limits_of(name).nearest(getattr(settings, name)) for name in inputs}
+        )
 
     def own(self, settings: AnimationSettings) -> AnimationSettings:
         """The settings with everything that it does not have at its default."""

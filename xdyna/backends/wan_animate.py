@@ -1,12 +1,13 @@
 """Wan-Animate (arXiv 2509.14055): animates the photo's person, or puts it into the clip."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from xdyna.backends.interface import Limits
+from xdyna.backends.interface import PLACING, Limits
 from xdyna.backends.wan import LIMITS, WanBackend, segment_length
 from xdyna.config import AnimationSettings
-from xdyna.schema import Conditions, Floats, Frames, InputError
+from xdyna.schema import Conditions, Floats, Frames, Image, InputError
 
 AUTHORS_PROMPT = "People in the video are doing actions."
 
@@ -24,7 +25,7 @@ class WanAnimate(WanBackend):
 
         seen = {
             "pose": draw_wan_animate(conditions.pose, conditions.size),
-            "face": square_faces(conditions.driving_frames, conditions.face_landmarks),
+            "face": square_faces(*_faces(conditions)),
         }
         if settings.mode == "replace":
             if conditions.person_masks is None or not conditions.driving_frames.any():
@@ -82,6 +83,13 @@ class WanAnimate(WanBackend):
         return output.frames[0]
 
 
+def _faces(conditions: Conditions) -> tuple[Iterable[Image], Floats]:
+    """Where to cut the faces out: of the clip as read, whose faces are not small, where there is one."""
+    if conditions.clip is not None and conditions.motion is not None:
+        return conditions.clip, conditions.motion.face_landmarks
+    return conditions.driving_frames, conditions.face_landmarks
+
+
 WAN_ANIMATE = WanAnimate(
     name="wan-animate",
     title="Wan-Animate",
@@ -93,7 +101,7 @@ WAN_ANIMATE = WanAnimate(
         height=832, width=480, num_frames=77, fps=30.0, num_inference_steps=20, guidance_scale=1.0
     ),
     needs=frozenset({"pose", "face", "pictures", "masks", "gpu"}),
-    options=("num_inference_steps", "guidance_scale", "negative_prompt", "mode", "memory_mode"),
+    options=(*PLACING, "num_inference_steps", "guidance_scale", "negative_prompt", "mode", "memory_mode"),
     limits={**LIMITS, "guidance_scale": Limits(low=1.0, high=10.0, step=0.1)},
     native_fps=30.0,
     min_gpu_gb=8.0,

@@ -31,17 +31,20 @@ class WanAnimate2(WanBackend):
         return super().warnings(settings) + (() if settings.prompt.strip() else (CAPTION_HINT,))
 
     def prepare(self, conditions: Conditions, settings: AnimationSettings) -> dict[str, Frames]:
-        """The clip as it is.
+        """The whole clip as it is, not laid onto the photo.
 
         Raises:
-            InputError: there is only a motion file.
+            InputError: there is only a motion file, or the clip cannot be read any more.
         """
-        if not conditions.driving_frames.any():
+        from xdyna.preprocess.letterbox import whole_frames
+
+        clip = whole_frames(conditions)
+        if not clip.any():
             raise InputError(
                 f"{self.title} looks at the clip itself, and a motion file has no pictures. Give the video, or choose "
                 "another model."
             )
-        return {"clip": conditions.driving_frames}
+        return {"clip": clip}
 
     def open(self, folder: Path, dtype: Any) -> Any:
         """See `WanBackend.open`. Its attention is replaced by one that needs no compiler."""
@@ -104,7 +107,7 @@ class WanAnimate2(WanBackend):
             prompt=settings.prompt,
             negative_prompt=settings.negative_prompt,
             height=settings.height,
-            width=settings.width,
+            width=settings.width + 1,  # of both only the area counts: rounded down, it would sometimes lose 16 pixels
             segment_frame_length=length,
             num_inference_steps=settings.num_inference_steps,
             generator=torch.Generator().manual_seed(settings.seed),

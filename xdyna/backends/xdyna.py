@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from xdyna.backends.cost import Work, rates
-from xdyna.backends.interface import Backend, Plan, Stop
+from xdyna.backends.interface import PLACING, Backend, Plan, Stop
 from xdyna.backends.memory import fitting_mode, gpu_gb
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
@@ -21,6 +21,7 @@ PHASES = {"denoise": "Denoising", "decode": "Decoding"}
 RESIDENT = {"full": 1.0, "model_offload": 0.5, "sequential_offload": 0.08}
 """Share of the networks' memory that is on a GPU at once in each memory mode, by their sizes."""
 OPTIONS = (
+    *PLACING,
     *("num_inference_steps", "guidance_scale", "adapter_strength", "background_adapter_strength", "reference_mode"),
     *("static_background", "controls_on_person_only", "controlnet_pose_scale", "controlnet_face_scale"),
     *("ip_adapter_scale", "context_frames", "context_overlap", "negative_prompt", "scheduler"),

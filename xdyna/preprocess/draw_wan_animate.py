@@ -1,5 +1,7 @@
 """Keypoints to the pictures Wan-Animate was trained on: skeletons, square faces, and blocky masks."""
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -44,21 +46,21 @@ def draw_wan_animate(pose: Pose, size: tuple[int, int]) -> Frames:
     return frames
 
 
-def square_faces(frames: Frames, landmarks: Floats) -> Frames:
+def square_faces(frames: Iterable[Image], landmarks: Floats) -> Frames:
     """Cuts the faces out of a clip and stretches each to a square.
 
     Args:
-        frames: `(num_frames, height, width, 3)` uint8 RGB.
+        frames: of the clip, each `(any height, any width, 3)` uint8 RGB.
         landmarks: `(num_frames, 68, 2)` x, y in pixels of these frames; NaN where there is no face.
 
     Returns:
         `(num_frames, 512, 512, 3)` uint8 RGB, black where there is no face.
     """
-    faces = np.zeros((len(frames), FACE_PX, FACE_PX, 3), np.uint8)
-    height, width = frames.shape[1:3]
+    faces = np.zeros((len(landmarks), FACE_PX, FACE_PX, 3), np.uint8)
     for face, frame, points in zip(faces, frames, landmarks, strict=True):
         if not np.isfinite(points).all():
             continue
+        height, width = frame.shape[:2]
         (left, top), (right, bottom) = points[1:].min(axis=0), points[1:].max(axis=0)
         wider, taller = (FACE_MARGIN - 1) * (right - left), (FACE_MARGIN - 1) * (bottom - top)
         left, right = int(max(0, left - wider / 2)), int(min(width, right + wider / 2))

@@ -167,6 +167,7 @@ def _with_expression(conditions: Conditions, settings: AnimationSettings) -> Con
         boxes=boxes.astype(np.float32),
         person_masks=None if coarse is None else person_masks(pose, size, (coarse[0], coarse[1])),
         motion=None,
+        clip=None,
         sound=None if len(order) > conditions.num_frames else conditions.sound,
     )
 

@@ -98,7 +98,7 @@ def place_again(conditions: Conditions, settings: AnimationSettings) -> Conditio
         people=conditions.photo_people,
         person=conditions.photo_person,
     )
-    return replace(place(photo, subject, motion, settings), sound=conditions.sound)
+    return replace(place(photo, subject, motion, settings), sound=conditions.sound, clip=conditions.clip)
 
 
 def _moved(points: Floats, matrix: np.ndarray) -> Floats:

@@ -69,7 +69,7 @@ def prepare_conditions(
         motion = yield from _timed(seconds, _motion(clip, frames, settings, clip_estimator))
         length_s = len(motion) / motion.fps
         sound = read_sound(clip, start_s=settings.start_s, duration_s=length_s) if settings.keep_sound else None
-        conditions = replace(place(picture, subject, motion, settings), sound=sound)
+        conditions = replace(place(picture, subject, motion, settings), sound=sound, clip=frames)
         yield from _timed(seconds, _move(frames, conditions))
     yield replace(conditions, seconds=seconds)
 

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from xdyna.animate import place_again
+from xdyna.backends.interface import PLACING
 from xdyna.config import AnimationSettings
 from xdyna.schema import Conditions, InputError
 from xdyna.ui import fragments
@@ -24,8 +25,6 @@ from xdyna.ui.settings_form import FIELDS, read_settings
 JOB = ("status", "start", "stop", "analysis")
 DRAWN = ("overlay", "checks")
 SHOWN = (*DRAWN, "people", "frame", "pose_clip", "faces", "report", "motion_file")
-PLACING = ("retarget", "nudge_zoom", "nudge_x", "nudge_y")
-"""Settings that only lay the driver elsewhere: nothing has to be found again."""
 FIRST_PHASE = "Reading the photo"
 
 
