@@ -9,12 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from xdyna.cli import main
 from xdyna.compare.grid import read_comparison
+from xdyna.models import XDynaUNet
 from xdyna.recipe import read_recipe
-from xdyna.video import probe
+from xdyna.video import probe, read_video
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PHOTO, CLIP = str(EXAMPLES / "sea_photo.png"), str(EXAMPLES / "sea_clip.mp4")
@@ -174,6 +176,33 @@ def test_ctrl_c_stops_without_a_traceback_and_leaves_nothing(tmp_path: Path) -> 
     assert time.monotonic() - started < 30
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_run_goes_on_with_the_same_command_and_ends_with_the_same_video(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = ["--frames", "6", "--context-frames", "4", "--context-overlap", "1", "--steps", "8"]
+    command = ["animate", PHOTO, CLIP, "-o", str(tmp_path / "out.mp4"), *windows]
+    process = subprocess.Popen([sys.executable, "-m", "xdyna", *command], stderr=subprocess.DEVNULL)
+    unfinished, patience = tmp_path / "out.mp4.unfinished", time.monotonic() + 120
+    while not list(unfinished.glob("window-3-*.pt")):
+        assert process.poll() is None and time.monotonic() < patience
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert [path.name for path in tmp_path.iterdir()] == [unfinished.name]
+
+    calls: list[int] = []
+    forward = XDynaUNet.forward
+    monkeypatch.setattr(XDynaUNet, "forward", lambda *args, **kwargs: (calls.append(1), forward(*args, **kwargs))[1])
+    assert main(command) == 0
+    assert "goes on if this is the run that was cut off" in capsys.readouterr().err
+    assert 0 < len(calls) <= 5 * 2  # three of eight steps were finished, in two windows each
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.mp4"]
+
+    assert main([*command[:4], str(tmp_path / "whole.mp4"), *windows]) == 0
+    got, whole = (read_video(tmp_path / name, fps=8, num_frames=6).frames for name in ("out.mp4", "whole.mp4"))
+    assert np.array_equal(got, whole)
 
 
 def test_compare_writes_every_variant_and_the_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,11 @@ def plan(settings: AnimationSettings, backend: str, num_driving_frames: int | No
 
 
 def animate(
-    conditions: Conditions, settings: AnimationSettings, backend: str, stop: Callable[[], bool] | None = None
+    conditions: Conditions,
+    settings: AnimationSettings,
+    backend: str,
+    stop: Callable[[], bool] | None = None,
+    unfinished: Path | None = None,
 ) -> Iterator[Progress | Animation]:
     """Runs a backend on a device that is free, or waits for one. Its model is loaded on first use and kept.
 
@@ -75,6 +79,8 @@ def animate(
         backend: a key of `BACKENDS`.
         stop: asked after every piece of work; once it returns True the run ends with the current denoising step and
             keeps what it has: the model's estimate of the finished clip becomes the `Animation`.
+        unfinished: a folder for this run alone, made when needed. If the program is killed, the same call goes on
+            where it was and ends with the same video; then the folder is gone. Only for a backend that `resumes`.
 
     Yields:
         `Progress` at least once per denoising step, with a preview, then one `Animation`. Close the iterator to drop
@@ -90,4 +96,7 @@ def animate(
     with all_devices().borrow(backend) as device:
         model = load(backend, device)
         with model.lock:
-            yield from model.run(conditions, settings, stop)
+            if unfinished is None:
+                yield from model.run(conditions, settings, stop)
+            else:
+                yield from model.run(conditions, settings, stop, unfinished)

@@ -77,7 +77,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_settings(job)
 
     animate = commands.add_parser("animate", parents=[job], help="make a video")
-    animate.add_argument("-o", "--output", type=Path, required=True, help="MP4 to write; its recipe goes beside it")
+    animate.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="MP4 to write; its recipe goes beside it. After a kill the same command goes on where the run was",
+    )
     prepare = commands.add_parser("prepare", parents=[job], help="write what the model will see, without a model")
     prepare.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
     compare = commands.add_parser("compare", parents=[job], help="make videos that differ in one thing, side by side")
@@ -254,6 +260,7 @@ def _animate(options: argparse.Namespace) -> None:
     os.environ.setdefault("TQDM_DISABLE", "1")  # read once, when the libraries are imported; we have our own line
 
     from xdyna.animate import animate, prepare
+    from xdyna.pipelines.unfinished import discard
     from xdyna.recipe import save_animation
     from xdyna.weights import locate
 
@@ -261,7 +268,16 @@ def _animate(options: argparse.Namespace) -> None:
     conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
     for check in conditions.checks:
         print(f"{check.severity}: {check.message}", file=sys.stderr)
-    animation = _watched(animate(conditions, settings, model), Animation)
+    # Left behind only where the program is killed: the same command goes on there.
+    unfinished = output.with_name(f"{output.name}.unfinished") if BACKENDS[model].resumes else None
+    if unfinished and unfinished.is_dir():
+        print(f"{unfinished.name}: goes on if this is the run that was cut off, else begins anew", file=sys.stderr)
+    try:
+        animation = _watched(animate(conditions, settings, model, unfinished=unfinished), Animation)
+    except KeyboardInterrupt:
+        if unfinished:
+            discard(unfinished)
+        raise
     recipe = save_animation(output, animation, settings, conditions.sound)
     written = f"recipe in {recipe.name}" if recipe else "without a recipe"
     print(f"{output}: {len(animation.video)} frames in {animation.seconds:.0f} s; {written}")

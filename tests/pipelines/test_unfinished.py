@@ -10,6 +10,7 @@ from tiny import tiny_pipeline
 from torch import Tensor
 
 from xdyna.pipelines import XDynaOutput, XDynaPipeline
+from xdyna.pipelines.memory import MEMORY_MODES, MemoryMode
 from xdyna.pipelines.schedulers import SAMPLERS, with_sampler
 
 RNG = np.random.default_rng(0)
@@ -60,7 +61,7 @@ def test_any_sampler_goes_on(pipeline: XDynaPipeline, sampler: str, tmp_path: Pa
     pipeline.scheduler = with_sampler(pipeline.scheduler, sampler)  # as another process would have it
     got, calls = run(pipeline, unfinished=tmp_path / "run")
     assert calls == STEPS * WINDOWS - (2 * WINDOWS + 1)
-    assert (got - expected).norm() < 1e-5 * expected.norm()
+    assert torch.equal(got, expected)
     assert not (tmp_path / "run").exists()
 
 
@@ -70,7 +71,21 @@ def test_what_is_finished_is_not_done_again(pipeline: XDynaPipeline, finished: i
     kill_after(pipeline, finished, unfinished=tmp_path)
     got, calls = run(pipeline, unfinished=tmp_path)
     assert calls == STEPS * WINDOWS - finished
-    assert (got - expected).norm() < 1e-5 * expected.norm()
+    assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("finished", [1, 2])
+def test_windows_that_ran_as_one_batch_do_so_again(pipeline: XDynaPipeline, finished: int, tmp_path: Path) -> None:
+    """Killed while the windows of a batch were written, one after another."""
+    pipeline.memory = MemoryMode(windows_at_once=2)
+    try:
+        expected, _ = run(pipeline)
+        kill_after(pipeline, finished, unfinished=tmp_path)
+        got, calls = run(pipeline, unfinished=tmp_path)
+    finally:
+        pipeline.memory = MEMORY_MODES["full"]
+    assert calls == STEPS * 2 - finished // 2  # batches of two windows and of one
+    assert torch.equal(got, expected)
 
 
 @pytest.mark.parametrize(

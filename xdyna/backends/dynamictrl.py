@@ -1,6 +1,7 @@
 """DynamiCtrl: pose-driven animation with text control on CogVideoX 1.5."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,11 @@ class DynamiCtrlModel:
         self.lock = Lock()
 
     def run(
-        self, conditions: Conditions, settings: AnimationSettings, stop: Stop | None = None
+        self,
+        conditions: Conditions,
+        settings: AnimationSettings,
+        stop: Stop | None = None,
+        unfinished: Path | None = None,
     ) -> Iterator[Progress | Animation]:
         """Yields a `Progress` per encoding, step and decoding, then one `Animation`; see `Model.run`."""
         import torch

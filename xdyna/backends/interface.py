@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, Protocol
 
@@ -104,10 +105,15 @@ class Model(Protocol):
     lock: Lock
 
     def run(
-        self, conditions: Conditions, settings: AnimationSettings, stop: Stop | None = None
+        self,
+        conditions: Conditions,
+        settings: AnimationSettings,
+        stop: Stop | None = None,
+        unfinished: Path | None = None,
     ) -> Iterator[Progress | Animation]:
         """Yields a `Progress` at least once per denoising step, then one `Animation`.
 
+        `unfinished` is a folder that only this run uses: killed, the same run goes on there, if the backend `resumes`.
         Once `stop` returns True, the run ends with the current denoising step and yields what it has. Closing the
         iterator drops the work at once.
         """
@@ -128,6 +134,7 @@ class Backend(ABC):
         limits: where it accepts less than `AnimationSettings` does.
         native_fps: frame rate of the clips it was trained on, or None where any will do.
         stops: what the user keeps of a run that was stopped.
+        resumes: whether a run that was killed can go on.
         min_gpu_gb: memory of the smallest GPU that can run it, in its smallest memory mode; 0 for a CPU.
     """
 
@@ -140,6 +147,7 @@ class Backend(ABC):
     limits: Mapping[str, Limits] = field(default_factory=dict)
     native_fps: float | None = None
     stops: Literal["a draft", "nothing"] = "a draft"
+    resumes: bool = False
     min_gpu_gb: float = 0.0
 
     @abstractmethod

@@ -17,7 +17,7 @@ class Run:
     def __init__(self, model: str, revision: str) -> None:
         self.model, self.revision = model, revision
         self._started = self._phase_started = self._last = time.monotonic()
-        self._phase = ""
+        self._phase, self._done_before = "", 0
 
     def progress(
         self, phase: str, step: int, total: int, preview: Frames | None = None, *, timed: bool = True
@@ -33,8 +33,10 @@ class Run:
         """
         if phase != self._phase:
             self._phase, self._phase_started = phase, self._last
+            self._done_before = max(0, step - 1)  # by a run that was killed, where this one goes on with it
         self._last = time.monotonic()
-        left = (self._last - self._phase_started) / step * (total - step) if timed else None
+        spent = self._last - self._phase_started
+        left = spent / (step - self._done_before) * (total - step) if timed else None
         return Progress(phase=phase, step=step, total=total, seconds_left=left, preview=preview)
 
     def animation(

@@ -123,7 +123,11 @@ class WanModel:
         self.lock = Lock()
 
     def run(
-        self, conditions: Conditions, settings: AnimationSettings, stop: Stop | None = None
+        self,
+        conditions: Conditions,
+        settings: AnimationSettings,
+        stop: Stop | None = None,
+        unfinished: Path | None = None,
     ) -> Iterator[Progress | Animation]:
         """Yields a `Progress` per denoising step, then one `Animation`; see `Model.run`."""
         from PIL import Image

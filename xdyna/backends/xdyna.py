@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,11 @@ class XDynaModel:
         self.lock = Lock()
 
     def run(
-        self, conditions: Conditions, settings: AnimationSettings, stop: Stop | None = None
+        self,
+        conditions: Conditions,
+        settings: AnimationSettings,
+        stop: Stop | None = None,
+        unfinished: Path | None = None,
     ) -> Iterator[Progress | Animation]:
         """Yields a `Progress` per window and per decoded frame, then one `Animation`; see `Model.run`."""
         import torch
@@ -155,6 +160,7 @@ class XDynaModel:
             reference_cache=settings.reference_cache,
             feature_cache_interval=settings.feature_cache_interval,
             generator=torch.Generator().manual_seed(settings.seed),
+            unfinished=unfinished,
             output_type="uint8",
         )
         steps_done = 0
@@ -190,6 +196,7 @@ XDYNA = XDyna(
     defaults=OFFICIAL,
     needs=frozenset({"pose", "face", "gpu"}),
     options=OPTIONS,
+    resumes=True,
     min_gpu_gb=20.0,
 )
 
@@ -203,4 +210,5 @@ XDYNA_MINI = XDyna(
     defaults=replace(OFFICIAL, height=224, width=128, num_inference_steps=3, guidance_scale=1.0),
     needs=frozenset({"pose", "face"}),
     options=OPTIONS,
+    resumes=True,
 )

@@ -59,7 +59,7 @@ class Denoiser:
         self.one_text = torch.equal(text[0], text[1])
 
     def predict(
-        self, step: int, latents: Tensor, windows: Windows, guided: bool = True
+        self, step: int, latents: Tensor, windows: Windows, guided: bool = True, first: int = 0
     ) -> Iterator[tuple[Windows, Tensor]]:
         """Runs all windows of a step.
 
@@ -68,6 +68,7 @@ class Denoiser:
             latents: `(1, channels, num_frames, h, w)`, scaled as the sampler wants it.
             windows: frames of each, all of one length.
             guided: whether the unconditional half is needed.
+            first: windows that an earlier run has finished; a multiple of `memory.windows_at_once`.
 
         Yields:
             Some windows, and what the UNet made of them, `(halves, len(windows), channels, frames, h, w)`, where the
@@ -88,11 +89,14 @@ class Denoiser:
                 self.controls, latents, timestep, text, windows, self.control_masks, self.memory.control_frames_at_once
             )
         at_once = self.memory.windows_at_once
-        for group in (windows[start : start + at_once] for start in range(0, len(windows), at_once)):
-            clips = torch.cat([latents[:, :, window] for window in group])
-            masks = None if self.person_masks is None else torch.stack([self.person_masks[w] for w in group])
+        for start in range(0, len(windows), at_once):
+            group = windows[start : start + at_once]
             frames = [frame for window in group for frame in window]
             control = residuals.of(frames)
+            if start < first:
+                continue  # now frames that it shares were computed in the same company as before: not a bit differs
+            clips = torch.cat([latents[:, :, window] for window in group])
+            masks = None if self.person_masks is None else torch.stack([self.person_masks[w] for w in group])
             if isinstance(residuals, StepResiduals):
                 self.approximations.keep(frames, control)
             predicted = []

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -87,11 +86,7 @@ class UnfinishedRun:
 
     def discard(self) -> None:
         """Removes everything of it."""
-        if self.folder.is_dir():
-            for path in (*self.folder.glob("window-*.pt*"), *self.folder.glob(f"{STATE}*")):
-                path.unlink()
-            if not any(self.folder.iterdir()):
-                shutil.rmtree(self.folder)
+        discard(self.folder)
 
     def _read(self, name: str) -> dict[str, Any] | None:
         path = self.folder / name
@@ -103,6 +98,15 @@ class UnfinishedRun:
         partial = self.folder / f"{name}.partial"
         torch.save(content, partial)
         os.replace(partial, self.folder / name)
+
+
+def discard(folder: Path) -> None:
+    """Removes what any run left in a folder, and the folder if nothing else is in it."""
+    if folder.is_dir():
+        for path in (*folder.glob("window-*.pt*"), *folder.glob(f"{STATE}*")):
+            path.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def run_key(arrays: Sequence[NDArray[Any]], *settings: Any) -> str:

@@ -465,10 +465,13 @@ class XDynaPipeline(DiffusionPipeline):
         if denoiser.approximations.deep is not None:
             kept = None  # the features of finished windows would be missing
         read = [] if kept is None else kept.finished_windows(step)
-        for window, predicted in zip(windows, read, strict=False):
+        whole_groups = len(read) - len(read) % denoiser.memory.windows_at_once
+        number = len(read) if len(read) == len(windows) else whole_groups
+        for window, predicted in zip(windows, read[:number], strict=False):
             yield window, predicted.to(latents)
-        number = len(read)
-        for group, batch in denoiser.predict(step, latents, windows[number:], guided):
+        if number == len(windows):
+            return
+        for group, batch in denoiser.predict(step, latents, windows, guided, number):
             for window, predicted in zip(group, batch.unbind(dim=1), strict=True):
                 if kept is not None and len(windows) > 1:
                     kept.finish_window(step, number, predicted)
