@@ -43,6 +43,25 @@ def test_a_memory_mode_can_be_insisted_on() -> None:
         BACKENDS["xdyna"].plan(OFFICIAL, gpu_gb=4)
 
 
+@pytest.mark.parametrize("mode", ["full", "model_offload", "sequential_offload"])
+def test_weights_in_eight_bits_need_less_memory_in_every_mode(mode: str) -> None:
+    settings = replace(OFFICIAL, memory_mode=mode)
+    full, small = (
+        BACKENDS["xdyna"].plan(replace(settings, weight_storage=storage)).memory_gb for storage in ("full", "float8")
+    )
+    assert 0.2 < full - small < 2.1  # at most a byte for each of the two thousand million weights
+
+
+def test_windows_that_run_together_need_the_memory_of_all_and_of_no_more_than_there_are() -> None:
+    long = replace(OFFICIAL, num_frames=64, memory_mode="full")
+    one, two, four = (
+        predict("xdyna", replace(long, windows_at_once=count), pace=Pace()).memory_gb for count in (1, 2, 4)
+    )
+    assert four - two == pytest.approx(2 * (two - one))
+    short = replace(OFFICIAL, windows_at_once=8)
+    assert predict("xdyna", short, pace=Pace()).memory_gb == pytest.approx(one)
+
+
 def test_open_windows_are_counted_within_one() -> None:
     for num_frames, offset in itertools.product((2, 16, 17, 28, 29, 96), range(16)):
         settings = AnimationSettings(window_schedule="open")

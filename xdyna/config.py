@@ -10,6 +10,8 @@ WINDOW_SCHEDULES = ("loop", "open")
 REFERENCE_MODES = ("dynamics_adapter", "reference_attention", "image_tokens")
 MODES = ("animate", "replace")
 MEMORY_MODES = ("auto", "full", "model_offload", "sequential_offload")
+WEIGHT_STORAGES = ("full", "float8")
+DECODERS = ("full", "tiny")
 
 
 def setting(
@@ -89,6 +91,13 @@ class AnimationSettings:
         "from one window to the next and does not.",
         choices=WINDOW_SCHEDULES,
     )
+    windows_at_once: int = setting(
+        1,
+        "Windows of a long clip that run together: faster where they leave a GPU idle, in more memory.",
+        low=1,
+        high=8,
+        step=1,
+    )
     guidance_start: float = setting(
         0.0, "Share of the steps that run before guidance begins: those cost half.", low=0.0, high=1.0, step=0.05
     )
@@ -135,6 +144,17 @@ class AnimationSettings:
     )
     memory_mode: str = setting(
         "auto", "Where weights wait for their turn: auto is the fastest that fits the GPU.", choices=MEMORY_MODES
+    )
+    weight_storage: str = setting(
+        "full",
+        "How weights are kept in memory: float8 takes half of it and rounds them (approximate: see docs/speed.md).",
+        choices=WEIGHT_STORAGES,
+    )
+    decoder: str = setting(
+        "full",
+        "What turns the result into pictures: tiny is much faster and guesses fine detail, for preview and result "
+        "(approximate; fetch it with xdyna weights pull taesd).",
+        choices=DECODERS,
     )
     live_photo: bool = setting(
         False, "Keep the photo's own pose; a clip, if there is one, gives only the expression, to and fro."

@@ -66,6 +66,15 @@ RELEASES: dict[str, tuple[Release, ...]] = {
         Release(repository="h94/IP-Adapter", contents="image encoder, resampler", gb=2.7, licence="Apache-2.0"),
     ),
     "xdyna-mini": (Release(repository="comes with xdyna", contents="all", gb=0.05, licence="Apache-2.0"),),
+    "taesd": (
+        Release(
+            repository="madebyollin/taesd",
+            contents="tiny decoder of X-Dyna",
+            gb=0.01,
+            licence="MIT",
+            folder="taesd",
+        ),
+    ),
     "dynamictrl": (
         Release(
             repository="gulucaptain/DynamiCtrl",
@@ -110,7 +119,7 @@ RELEASES: dict[str, tuple[Release, ...]] = {
         ),
     ),
 }
-"""By key of `BACKENDS`."""
+"""By key of `BACKENDS`; and what models have in addition."""
 
 OFFICIAL_FILES = (
     HubFile(source="unet", repository="Boese0601/X-Dyna", name="unet-checkpoint-epoch-5.ckpt"),

@@ -1,15 +1,18 @@
 """The backend at tiny size: what it passes on, shows on the way and keeps when stopped."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from pipelines.test_tiny_decoder import tiny_vae
 from tiny import tiny_pipeline
 
 from xdyna.backends.xdyna import XDYNA, XDynaModel
 from xdyna.config import AnimationSettings
-from xdyna.schema import Animation, Conditions, Pose, Progress
+from xdyna.schema import Animation, Conditions, InputError, Pose, Progress
 
 NUM_FRAMES, HEIGHT, WIDTH = 6, 64, 64
 SETTINGS = AnimationSettings(height=HEIGHT, width=WIDTH, num_inference_steps=3, context_frames=4, context_overlap=1)
@@ -67,6 +70,43 @@ def result(backend: XDynaModel, **changes: Any) -> np.ndarray:
 )
 def test_every_switch_reaches_the_model(backend: XDynaModel, change: dict[str, Any]) -> None:
     assert not np.array_equal(result(backend, **change), result(backend))
+
+
+@pytest.fixture
+def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> XDynaModel:
+    """From files, as a user has them."""
+    tiny_pipeline().save_pretrained(tmp_path / "xdyna")
+    monkeypatch.setenv("XDYNA_WEIGHTS", str(tmp_path))
+    return XDYNA.load("cpu")
+
+
+def test_weights_in_eight_bits_and_back(loaded: XDynaModel) -> None:
+    exact = result(loaded)
+    rounded = result(loaded, weight_storage="float8")
+    assert not np.array_equal(rounded, exact)
+    assert loaded.pipeline.unet.conv_out.weight.dtype == torch.float8_e4m3fn
+    assert np.array_equal(result(loaded), exact)
+
+
+def test_the_tiny_decoder_is_a_file_of_the_users(loaded: XDynaModel, tmp_path: Path) -> None:
+    exact = result(loaded)
+    with pytest.raises(InputError, match="xdyna weights pull taesd"):
+        result(loaded, decoder="tiny")
+    tiny_vae().save_pretrained(tmp_path / "taesd")
+    *progress, last = events(loaded, decoder="tiny")
+    assert isinstance(last, Animation) and not np.array_equal(last.video.frames, exact)
+    previews = [event.preview for event in progress if isinstance(event, Progress) and event.preview is not None]
+    assert previews[-1].shape == (NUM_FRAMES, HEIGHT, WIDTH, 3)
+    assert np.array_equal(result(loaded), exact)
+
+
+def test_windows_that_run_together_make_the_same_video(backend: XDynaModel) -> None:
+    shapes: list[int] = []
+    hook = backend.pipeline.unet.register_forward_pre_hook(lambda _, inputs: shapes.append(len(inputs[0])))
+    alone, together = result(backend), result(backend, windows_at_once=2)
+    hook.remove()
+    assert shapes == [2] * 6 + [4] * 3  # rows: the halves of guidance, times the windows
+    assert np.abs(together.astype(int) - alone).max() <= 1
 
 
 def test_each_denoising_step_ends_with_a_preview(backend: XDynaModel) -> None:

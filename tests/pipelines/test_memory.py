@@ -8,7 +8,7 @@ import torch
 from tiny import tiny_pipeline
 
 from xdyna.pipelines import XDynaPipeline
-from xdyna.pipelines.memory import MEMORY_MODES, MemoryMode
+from xdyna.pipelines.memory import MEMORY_MODES, MemoryMode, place
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 256, (64, 48, 3), dtype=np.uint8)
@@ -79,10 +79,41 @@ def test_whole_levels_of_brightness_take_a_quarter_of_the_memory(pipeline: XDyna
 
 
 def test_weights_may_rest_in_eight_bits(pipeline: XDynaPipeline) -> None:
-    """An approximation: eight bits hold two to three digits."""
-    exact = run(pipeline)
-    for module in (pipeline.unet, pipeline.controlnet_pose, pipeline.controlnet_face):
-        module.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.float32)
-    small = run(pipeline)
+    """An approximation: eight bits hold one to two digits."""
+    networks = (pipeline.unet, pipeline.controlnet_pose, pipeline.controlnet_face)
+
+    def stored_bytes() -> int:
+        return sum(parameter.nbytes for network in networks for parameter in network.parameters())
+
+    exact, before = run(pipeline, output_type="latent"), stored_bytes()
+    pipeline.store_weights_in_float8()
+    small = run(pipeline, output_type="latent")
     assert pipeline.unet.mid_block.resnets[0].conv1.weight.dtype == torch.float8_e4m3fn
-    assert 1e-4 < np.abs(small - exact).mean() < 0.1
+    assert stored_bytes() < 0.3 * before  # of 32 bits; some layers of normalisation keep them
+    assert pipeline.unet.dtype == torch.float32  # in which it computes
+    assert 1e-3 < (small - exact).norm() / exact.norm() < 0.1
+    assert np.array_equal(small, run(pipeline, output_type="latent"))
+
+
+def test_what_was_encoded_is_found_again_with_weights_in_eight_bits(pipeline: XDynaPipeline) -> None:
+    pipeline.store_weights_in_float8()
+    run(pipeline)
+    used = pipeline.cache.used_bytes
+    assert used > 0
+    run(pipeline)
+    assert pipeline.cache.used_bytes == used
+
+
+def test_networks_can_be_placed_elsewhere_after_they_waited_layer_by_layer(pipeline: XDynaPipeline) -> None:
+    def hooked() -> int:
+        registries = [getattr(module, "_diffusers_hook", None) for module in pipeline.unet.modules()]
+        return sum(
+            registry is not None and registry.get_hook("group_offloading") is not None for registry in registries
+        )
+
+    expected = run(pipeline)
+    pipeline.enable_group_offload(onload_device=torch.device("cpu"), offload_type="leaf_level")
+    assert hooked() > 100
+    place(pipeline, MEMORY_MODES["full"], "cpu")
+    assert hooked() == 0
+    assert np.array_equal(run(pipeline), expected)

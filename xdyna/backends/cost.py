@@ -49,6 +49,7 @@ class Work:
         num_windows: parts that the clip is made in.
         num_steps: denoising steps of each window.
         guided: whether each step is done twice, with and without the text.
+        windows_at_once: that run together.
     """
 
     height: int
@@ -58,6 +59,7 @@ class Work:
     num_windows: int
     num_steps: int
     guided: bool
+    windows_at_once: int = 1
 
     @property
     def passes(self) -> int:
@@ -74,7 +76,8 @@ class Work:
 
     def memory_gb(self, known: Rates) -> float:
         """Peak memory with the whole model on the device, in 1e9 bytes."""
-        return known.base_gb + known.work_gb * self.passes * self.frames_at_once * self.height * self.width / 1e6
+        frames = self.frames_at_once * min(self.windows_at_once, self.num_windows)
+        return known.base_gb + known.work_gb * self.passes * frames * self.height * self.width / 1e6
 
 
 @lru_cache(maxsize=1)

@@ -19,14 +19,20 @@ if TYPE_CHECKING:
     from xdyna.pipelines import XDynaPipeline
 
 PHASES = {"denoise": "Denoising", "decode": "Decoding"}
-RESIDENT = {"full": 1.0, "model_offload": 0.5, "sequential_offload": 0.08}
-"""Share of the networks' memory that is on a GPU at once in each memory mode, by their sizes."""
+RESIDENT: dict[str, dict[str, float]] = {
+    "full": {"full": 1.0, "model_offload": 0.5, "sequential_offload": 0.08},
+    "float8": {"full": 0.66, "model_offload": 0.25, "sequential_offload": 0.04},
+}
+"""Share of the networks' memory that is on a GPU at once, by how weights are stored and by memory mode: from the sizes
+of the networks, of which UNet and ControlNets have eight bits for a weight in "float8"."""
+TINY_DECODER = "taesd"
 OPTIONS = (
     *PLACING,
     *("num_inference_steps", "guidance_scale", "adapter_strength", "background_adapter_strength", "reference_mode"),
     *("static_background", "controls_on_person_only", "controlnet_pose_scale", "controlnet_face_scale"),
     *("ip_adapter_scale", "context_frames", "context_overlap", "negative_prompt", "scheduler"),
     *("memory_mode", "window_schedule", "guidance_start", "guidance_end", "reference_cache", "feature_cache_interval"),
+    "windows_at_once",
 )
 
 
@@ -47,10 +53,13 @@ class XDyna(Backend):
             num_windows=windows,
             num_steps=settings.num_inference_steps,
             guided=settings.guidance_scale > 1,
+            windows_at_once=settings.windows_at_once,
         )
         # Steps outside the interval of guidance take half as long.
         unguided_s, share = replace(work, guided=False).seconds(known), settings.guidance_end - settings.guidance_start
-        needs_gb = {mode: self._memory_gb(work, mode) for mode in RESIDENT}
+        needs_gb = {
+            mode: self._memory_gb(work, mode, share) for mode, share in RESIDENT[settings.weight_storage].items()
+        }
         mode = fitting_mode(self.title, needs_gb, gpu_gb, settings.memory_mode)
         return Plan(
             height=settings.height,
@@ -66,10 +75,10 @@ class XDyna(Backend):
             memory_mode=mode,
         )
 
-    def _memory_gb(self, work: Work, mode: str) -> float:
+    def _memory_gb(self, work: Work, mode: str, resident: float) -> float:
         """Peak memory in a mode, in 1e9 bytes; all but the first run one half of guidance after the other."""
         known = rates(self.name)
-        resident = RESIDENT[mode] if "gpu" in self.needs else 1.0  # a CPU holds the networks either way
+        resident = resident if "gpu" in self.needs else 1.0  # a CPU holds the networks either way
         return resident * known.base_gb + (work.memory_gb(known) - known.base_gb) / (
             1 if mode == "full" else work.passes
         )
@@ -85,14 +94,20 @@ class XDyna(Backend):
         folder = locate(self.name)
         import torch
 
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return XDynaModel(self, self.open(device), revision(folder), device)
+
+    def open(self, device: str) -> "XDynaPipeline":
+        """The pipeline from its folder, on the CPU, in the precision that a device wants."""
+        import torch
+
         from xdyna.pipelines import XDynaPipeline
 
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         # The mini model is stored in half precision and runs in single on a CPU, which computes no faster in half.
         dtype = torch.float16 if device.startswith("cuda") else torch.float32
-        pipeline = XDynaPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        pipeline = XDynaPipeline.from_pretrained(locate(self.name), dtype=dtype, local_files_only=True)
         pipeline.set_progress_bar_config(disable=True)
-        return XDynaModel(self, pipeline, revision(folder), device)
+        return pipeline
 
 
 class XDynaModel:
@@ -107,7 +122,7 @@ class XDynaModel:
 
     def __init__(self, backend: XDyna, pipeline: "XDynaPipeline", revision: str, device: str = "cpu") -> None:
         self.backend, self.pipeline, self.revision, self.device = backend, pipeline, revision, device
-        self.memory_mode = ""
+        self.memory_mode, self.weight_storage = "", "full"
         self.lock = Lock()
 
     def run(
@@ -128,9 +143,7 @@ class XDynaModel:
         run = Run(self.backend.name, self.revision)
         yield run.progress("Encoding the photo", 0, 1, timed=False)
         plan = self.backend.plan(settings, conditions.num_frames, gpu_gb(self.device))
-        if plan.memory_mode != self.memory_mode:
-            self.pipeline.set_memory_mode(plan.memory_mode, self.device)
-            self.memory_mode = plan.memory_mode
+        self._place(plan.memory_mode, settings)
         seen = self.backend.prepare(conditions, settings)
         self.pipeline.scheduler = with_sampler(self.pipeline.scheduler, settings.scheduler)
         events = self.pipeline.stream(
@@ -170,11 +183,32 @@ class XDynaModel:
                 yield run.animation(event.frames, conditions, seen, tuple(range(len(event.frames))), stopped)
                 return
             clean = event.clean_latents
-            preview = None if clean is None else preview_frames(self.pipeline.vae, clean)
+            preview = None if clean is None else preview_frames(self.pipeline.decoder, clean)
             yield run.progress(PHASES[event.phase], event.step, event.total, preview)
             steps_done = event.denoising_step + 1
             if stop is not None and stop():
                 self.pipeline.interrupt = True
+
+    def _place(self, memory_mode: str, settings: AnimationSettings) -> None:
+        """Makes the pipeline what a run wants."""
+        from diffusers import AutoencoderTiny
+
+        if settings.weight_storage != self.weight_storage:
+            self.memory_mode = ""
+            if settings.weight_storage == "float8":
+                self.pipeline.store_weights_in_float8()
+            else:  # what was rounded away is only in the files
+                self.pipeline = self.backend.open(self.device)
+            self.weight_storage = settings.weight_storage
+        if memory_mode != self.memory_mode:
+            self.pipeline.set_memory_mode(memory_mode, self.device)
+            self.memory_mode = memory_mode
+        self.pipeline.memory = replace(self.pipeline.memory, windows_at_once=settings.windows_at_once)
+        if settings.decoder == "full":
+            self.pipeline.tiny_vae = None
+        elif self.pipeline.tiny_vae is None:
+            tiny = AutoencoderTiny.from_pretrained(locate(TINY_DECODER), dtype=self.pipeline.vae.dtype)
+            self.pipeline.tiny_vae = tiny.to(self.device)
 
 
 def num_windows(num_frames: int, settings: AnimationSettings) -> int:
@@ -195,7 +229,7 @@ XDYNA = XDyna(
     notice="The official X-Dyna weights. Real people, 512 x 896, on a GPU with 20 GB or more.",
     defaults=OFFICIAL,
     needs=frozenset({"pose", "face", "gpu"}),
-    options=OPTIONS,
+    options=(*OPTIONS, "weight_storage", "decoder"),
     resumes=True,
     min_gpu_gb=20.0,
 )

@@ -1,8 +1,8 @@
-"""A cheap look at latents, without the decoder."""
+"""A cheap look at latents, without the decoder that makes the result."""
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 
 from xdyna.models import PatchAutoencoder
@@ -20,20 +20,24 @@ SD_LATENT_RGB = (
 
 
 @torch.no_grad()
-def preview_frames(vae: AutoencoderKL | PatchAutoencoder, latents: Tensor) -> Frames | None:
-    """Pictures of latents by a linear map: no neural decoder runs.
+def preview_frames(vae: AutoencoderKL | AutoencoderTiny | PatchAutoencoder, latents: Tensor) -> Frames | None:
+    """Pictures of latents: by a tiny autoencoder, else by a linear map.
 
     Args:
-        vae: the autoencoder that the latents belong to.
+        vae: the autoencoder that the latents belong to, or a tiny one that stands in for it.
         latents: `(1, channels, num_frames, h, w)` as the diffusion model sees them, clean.
 
     Returns:
-        `(num_frames, height, width, 3)` uint8 RGB: of the canvas's size with a `PatchAutoencoder`, whose decoder is
-        linear but for a correction; of the latents' size with SD 1.5's; None for latents that nobody has a map for.
+        `(num_frames, height, width, 3)` uint8 RGB: of the canvas's size with a tiny autoencoder, and with a
+        `PatchAutoencoder`, whose decoder is linear but for a correction; of the latents' size with SD 1.5's; None for
+        latents that nobody has a map for.
     """
     frames = latents[0].transpose(0, 1).float()
     if isinstance(vae, PatchAutoencoder):
         pixels = vae.linear_decoder((frames / vae.config.scaling_factor).to(vae.dtype)).float()
+    elif isinstance(vae, AutoencoderTiny):
+        decoded = [vae.decode((frame[None] / vae.config.scaling_factor).to(vae.dtype)).sample for frame in frames]
+        pixels = torch.cat(decoded).float()
     elif frames.shape[1] == len(SD_LATENT_RGB):
         pixels = torch.einsum("nchw,cr->nrhw", frames, frames.new_tensor(SD_LATENT_RGB))
     else:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, DiffusionPipeline, LCMScheduler
+from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, DiffusionPipeline, LCMScheduler
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from diffusers.utils import BaseOutput
@@ -25,11 +25,11 @@ from xdyna.pipelines.context import SCHEDULES, context_windows, open_windows
 from xdyna.pipelines.controls import Control, Windows
 from xdyna.pipelines.denoiser import Denoiser, WindowBlend
 from xdyna.pipelines.latents import downgraded
-from xdyna.pipelines.memory import MEMORY_MODES, place
+from xdyna.pipelines.memory import MEMORY_MODES, place, store_in_float8
 from xdyna.pipelines.person import StaticBackground, latent_masks
 from xdyna.pipelines.schedulers import clean_estimate, noise_levels
 from xdyna.pipelines.unfinished import UnfinishedRun, run_key
-from xdyna.pipelines.xdyna_inputs import check_choice, check_clips, check_masks, check_range
+from xdyna.pipelines.xdyna_inputs import check_choice, check_clips, check_decoder, check_masks, check_range
 from xdyna.schema import Floats, Frames, Image
 
 CACHE_BYTES = 2**30  # what is kept from one run for the next: encodings and embedded clips
@@ -89,6 +89,11 @@ class XDynaPipeline(DiffusionPipeline):
         feature_extractor: CLIP's picture processor.
         text_encoder: CLIP text model; a model without one ignores the prompt.
         tokenizer: belongs to the text encoder.
+
+    Attributes:
+        tiny_vae: decodes in the place of `vae` unless it is None, such as
+            `AutoencoderTiny.from_pretrained("madebyollin/taesd")`: faster, and an approximation. The caller puts it on
+            the device.
     """
 
     model_cpu_offload_seq = "text_encoder->image_encoder->resampler->controlnet_pose->controlnet_face->unet->vae"
@@ -125,6 +130,7 @@ class XDynaPipeline(DiffusionPipeline):
             AheadConditionEmbedding.convert(controlnet)
         self.cache = ContentCache(CACHE_BYTES)
         self.memory = MEMORY_MODES["full"]
+        self.tiny_vae: AutoencoderTiny | None = None
         self.vae_scale_factor = 8  # of SD 1.5's autoencoder and of every one that stands in for it
         self._interrupt = False
 
@@ -152,6 +158,21 @@ class XDynaPipeline(DiffusionPipeline):
         self.cache.max_bytes = int(CACHE_BYTES * self.memory.cache_share)
         self.cache.clear()
         place(self, self.memory, device)
+
+    def store_weights_in_float8(self) -> None:
+        """Halves the memory of UNet and ControlNets by rounding, see `xdyna.pipelines.memory.store_in_float8`.
+
+        Networks move to the CPU; `set_memory_mode` puts them where they compute. What was cached is forgotten.
+        """
+        place(self, MEMORY_MODES["full"], "cpu")
+        for network in (self.unet, self.controlnet_pose, self.controlnet_face):
+            store_in_float8(network)
+        self.cache.clear()
+
+    @property
+    def decoder(self) -> AutoencoderKL | AutoencoderTiny | PatchAutoencoder:
+        """What turns latents into pictures."""
+        return self.vae if self.tiny_vae is None else self.tiny_vae
 
     def encode_prompt(self, prompt: str) -> Tensor:
         """Text tokens `(1, 77, dim)`; without a text encoder one zero token, which attention ignores."""
@@ -204,7 +225,8 @@ class XDynaPipeline(DiffusionPipeline):
 
     def decode_frame(self, latent: Tensor) -> np.ndarray:
         """One latent `(1, channels, h, w)` as `(height, width, 3)` float32 in 0..1."""
-        pixels = self.vae.decode((latent / self.vae.config.scaling_factor).to(self.vae.dtype)).sample
+        decoder = self.decoder
+        pixels = decoder.decode((latent / decoder.config.scaling_factor).to(decoder.dtype)).sample
         return (pixels / 2 + 0.5).clamp(0, 1)[0].permute(1, 2, 0).float().cpu().numpy()
 
     @torch.no_grad()
@@ -322,6 +344,7 @@ class XDynaPipeline(DiffusionPipeline):
             "static_background": static_background,
         }
         check_masks(person_masks, num_frames, [name for name, needed in masked.items() if needed])
+        check_decoder(self.tiny_vae, self.unet)
         self._interrupt = False
 
         # 2. Encode text, picture and reference, unless an earlier run did

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from diffusers import AutoencoderTiny
 
+from xdyna.models import XDynaUNet
 from xdyna.schema import Floats, Frames
 
 MIN_LATENT_SIZE = 5  # the blur of the first latents reflects four pixels
@@ -49,6 +51,15 @@ def check_masks(person_masks: Floats | None, num_frames: int, needed_by: Sequenc
         raise ValueError(f"person_masks must be ({num_frames}, height, width), got {person_masks.shape}")
     elif not 0 <= person_masks.min() <= person_masks.max() <= 1:
         raise ValueError(f"person_masks must lie in 0..1, got {person_masks.min():g} to {person_masks.max():g}")
+
+
+def check_decoder(tiny_vae: AutoencoderTiny | None, unet: XDynaUNet) -> None:
+    """Refuses a tiny decoder for other latents than the model's."""
+    if tiny_vae is not None and tiny_vae.config.latent_channels != unet.config.in_channels:
+        raise ValueError(
+            f"tiny_vae must decode latents of {unet.config.in_channels} channels, got one for "
+            f"{tiny_vae.config.latent_channels}"
+        )
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
