@@ -334,7 +334,7 @@ def _prepare(options: argparse.Namespace) -> None:
     _check_inputs(options)
     conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
     seen = BACKENDS[model].prepare(conditions, settings)
-    for path in write_previews(conditions, output, seen):
+    for path in write_previews(conditions, output, seen, BACKENDS[model].driven_by(conditions, settings)):
         print(path)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PILImage
 
 from xdyna.photo import crop_to_aspect
@@ -15,12 +16,13 @@ from xdyna.preprocess.draw import draw_pose
 from xdyna.preprocess.face import face_box
 from xdyna.preprocess.motion_file import SUFFIX, save_motion
 from xdyna.preprocess.pose import person_found
-from xdyna.schema import Conditions, Controls, Frames, Image, Mask, Pose, Video
+from xdyna.schema import Conditions, Frames, Image, Mask, Pose, Video
 from xdyna.video import write_video
 
 SHOWN_HEIGHT_PX = 672
 TILE_PX = 112
 STRIP_TILES = 8
+FACE_PATCHES = ("face_global", "face_local")
 BACKGROUND, MISSING = 24, 60
 
 
@@ -43,61 +45,100 @@ def pose_over_photo(conditions: Conditions, frame: int, opacity: float = 0.85) -
     return (photo * (1 - covered) + drawn * covered).round().astype(np.uint8)
 
 
-def pose_beside_clip(conditions: Conditions, pose: Frames) -> Video:
-    """The aligned driving frames and, at their right, the pose drawn for them."""
-    frames = np.concatenate([conditions.driving_frames, pose], axis=2)
+def sight_clip(conditions: Conditions, seen: Mapping[str, Frames], driven_by: NDArray[np.int64]) -> Video:
+    """The aligned driving frames and, at their right, the pose drawn for them; or the clip that is seen instead.
+
+    Args:
+        conditions: from `prepare`.
+        seen: what a model sees, from `Backend.prepare`.
+        driven_by: `(num_frames,)` from `Backend.driven_by`.
+    """
+    pose = seen.get("pose")
+    frames = seen["clip"] if pose is None else np.concatenate([conditions.driving_frames[driven_by], pose], axis=2)
     zoom = max(1, round(SHOWN_HEIGHT_PX / 2 / conditions.size[0]))
     frames = frames.repeat(zoom, axis=1).repeat(zoom, axis=2)
     return Video(frames=frames, fps=conditions.fps)
 
 
-def face_strip(conditions: Conditions, controls: Controls) -> Image:
-    """Up to eight moments: the head patch above, the eyes-and-mouth patch below, hatched where no face was found.
+def sight_strip(conditions: Conditions, seen: Mapping[str, Frames], driven_by: NDArray[np.int64]) -> Image | None:
+    """Up to eight moments of what a model sees beside pose or clip, a row each in the order of their names.
+
+    Of X-Dyna these are the head and, below, eyes and mouth. Faces are hatched where none was found.
+
+    Args:
+        conditions: from `prepare`.
+        seen: what a model sees, from `Backend.prepare`.
+        driven_by: `(num_frames,)` from `Backend.driven_by`.
 
     Returns:
-        `(2 * 112, tiles * 112, 3)` uint8 RGB.
+        `(rows * 112, tiles * 112, 3)` uint8 RGB; None where there is nothing else.
     """
-    moments = np.linspace(0, conditions.num_frames - 1, min(STRIP_TILES, conditions.num_frames)).round().astype(int)
-    columns = []
-    for k in moments:
-        box = face_box(conditions.face_landmarks[k], conditions.size)
-        if box is None:
-            columns.append(np.concatenate([_hatched()] * 2))
-            continue
-        tiles = [
-            _tile(patches[k, box[1] : box[3], box[0] : box[2]])
-            for patches in (controls.face_global, controls.face_local)
-        ]
-        columns.append(np.concatenate(tiles))
-    return np.concatenate(columns, axis=1)
+    names = sorted(set(seen) - {"pose", "clip"})
+    if not names:
+        return None
+    moments = np.linspace(0, len(driven_by) - 1, min(STRIP_TILES, len(driven_by))).round().astype(int)
+    rows = [[_sight_tile(conditions, name, seen[name][k], int(driven_by[k])) for k in moments] for name in names]
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
 
-def write_previews(conditions: Conditions, folder: Path, seen: Mapping[str, Frames] | None = None) -> list[Path]:
-    """Writes overlay, pose clip, face strip and a report.
+def write_previews(
+    conditions: Conditions,
+    folder: Path,
+    seen: Mapping[str, Frames] | None = None,
+    driven_by: NDArray[np.int64] | None = None,
+) -> list[Path]:
+    """Writes what was found, and what a model sees of it.
 
     Args:
         conditions: from `prepare`.
         folder: to write into.
-        seen: clips by name that a certain model sees, from `Backend.prepare`; each is written too.
+        seen: clips by name, from `Backend.prepare`, each of which is written too; by default what X-Dyna sees.
+        driven_by: `(num_frames,)` from `Backend.driven_by`; by default they are in step with the driving frames.
 
     Returns:
-        The files: `overlay.png`, `pose.mp4`, `face.png`, `report.json` and, where the clip's motion is known,
-        `motion.xdyna-motion`, which can be used instead of the clip.
+        The files: `overlay.png`, those of `write_sight` and of `write_found`, and `sees-NAME.mp4` of each in `seen`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    controls = draw_controls(conditions)
-    PILImage.fromarray(pose_over_photo(conditions, 0)).save(folder / "overlay.png")
-    PILImage.fromarray(face_strip(conditions, controls)).save(folder / "face.png")
-    write_video(folder / "pose.mp4", pose_beside_clip(conditions, controls.pose))
-    (folder / "report.json").write_text(json.dumps(report(conditions), indent=2) + "\n", encoding="utf-8")
-    names = ["overlay.png", "pose.mp4", "face.png", "report.json"]
+    files = [folder / "overlay.png"]
+    PILImage.fromarray(pose_over_photo(conditions, 0)).save(files[0])
+    driven_by = np.arange(conditions.num_frames) if driven_by is None else driven_by
+    files += write_sight(conditions, folder, seen or vars(draw_controls(conditions)), driven_by)
+    files += write_found(conditions, folder)
     for name, frames in (seen or {}).items():
-        names.append(f"sees-{name.replace('_', '-')}.mp4")
-        write_video(folder / names[-1], Video(frames=frames, fps=conditions.fps))
+        files.append(folder / f"sees-{name.replace('_', '-')}.mp4")
+        write_video(files[-1], Video(frames=frames, fps=conditions.fps))
+    return files
+
+
+def write_found(conditions: Conditions, folder: Path) -> list[Path]:
+    """Writes what was found.
+
+    Returns:
+        `report.json` and, where the clip's motion is known, `motion.xdyna-motion`, which can be used instead of the
+        clip.
+    """
+    files = [folder / "report.json"]
+    files[0].write_text(json.dumps(report(conditions), indent=2) + "\n", encoding="utf-8")
     if conditions.motion:
-        names.append(f"motion{SUFFIX}")
-        save_motion(folder / names[-1], conditions.motion)
-    return [folder / name for name in names]
+        files.append(folder / f"motion{SUFFIX}")
+        save_motion(files[1], conditions.motion)
+    return files
+
+
+def write_sight(
+    conditions: Conditions, folder: Path, seen: Mapping[str, Frames], driven_by: NDArray[np.int64]
+) -> list[Path]:
+    """Writes what a model sees; arguments as for `sight_clip`.
+
+    Returns:
+        `pose.mp4`, and `face.png` where `sight_strip` has something to show.
+    """
+    files, strip = [folder / "pose.mp4"], sight_strip(conditions, seen, driven_by)
+    write_video(files[0], sight_clip(conditions, seen, driven_by))
+    if strip is not None:
+        files.append(folder / "face.png")
+        PILImage.fromarray(strip).save(files[1])
+    return files
 
 
 def report(conditions: Conditions) -> dict[str, object]:
@@ -139,6 +180,14 @@ def _share(frames: Mask, total: int) -> float:
 
 def _scaled(pose: Pose, zoom: float) -> Pose:
     return pose.transformed(np.array([[zoom, 0, 0], [0, zoom, 0]]))
+
+
+def _sight_tile(conditions: Conditions, name: str, picture: Image, frame: int) -> Image:
+    """A picture that a model sees; of the patches of a face, which lie in a black canvas, the patch."""
+    if name.startswith("face") and not picture.any():
+        return _hatched()
+    box = face_box(conditions.face_landmarks[frame], conditions.size) if name in FACE_PATCHES else None
+    return _tile(picture if box is None else picture[box[1] : box[3], box[0] : box[2]])
 
 
 def _tile(picture: Image) -> Image:

@@ -46,7 +46,7 @@ def finished(backend: Backend, model: Model, settings: AnimationSettings | None 
 @every_backend
 def test_facts_cost_nothing(backend: Backend) -> None:
     assert BACKENDS[backend.name] is backend
-    assert backend.notice.endswith(".")
+    assert backend.notice.endswith(".") and backend.sees.endswith(".")
     assert set(backend.options) <= set(FIELDS) - set(COMMON)
     assert set(backend.limits) <= set(COMMON) | set(backend.options)
     assert backend.modes[0] == "animate"
@@ -116,7 +116,9 @@ def test_it_draws_what_it_sees_itself(backend: Backend) -> None:
     for name, frames in backend.prepare(CONDITIONS, settings).items():
         assert frames.dtype == np.uint8 and frames.ndim == 4 and len(frames) == num_frames, name
         assert frames.any(), name
-        assert name != "pose" or frames.shape[1:3] == (HEIGHT, WIDTH)
+        assert name not in ("pose", "clip") or frames.shape[1:3] == (HEIGHT, WIDTH)
+    driven_by = backend.driven_by(CONDITIONS, settings)
+    assert len(driven_by) == num_frames and driven_by.min() == 0 and driven_by.max() < NUM_FRAMES
 
 
 @every_backend

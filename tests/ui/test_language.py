@@ -16,6 +16,7 @@ from xdyna.backends import BACKENDS
 from xdyna.preprocess import checks
 from xdyna.schema import Check, InputError, Person
 from xdyna.ui.demo import build_demo
+from xdyna.ui.handlers.check import sight_note
 from xdyna.ui.jobs import require
 from xdyna.ui.language import LANGUAGES, read_phrases
 
@@ -202,6 +203,7 @@ def test_no_check_is_forgotten_above() -> None:
 def test_what_a_model_needs_can_be_said(name: str) -> None:
     model = BACKENDS[name]
     assert known(model.gpu_wanted())
+    assert all(map(known, Words(sight_note(name) + sight_note(name, drawing=True)).found))
     said = model.plan(replace(model.defaults, fps=3.0), num_driving_frames=600).warnings
     assert [text for text in said if not known(text)] == []
     with pytest.raises(InputError) as error:

@@ -175,6 +175,7 @@ DYNAMICTRL = DynamiCtrl(
         "Follows the pose and a text that describes photo and place, 768 x 1360, 37 frames. On a GPU with 32 GB, or "
         "24 GB with one model at a time. Weights Apache-2.0 on a base with conditions for commercial use."
     ),
+    sees="It sees the pose, with dots for the face; the first frame is the photo's own pose.",
     defaults=AnimationSettings(
         height=1360, width=768, num_frames=37, fps=16.0, num_inference_steps=25, guidance_scale=3.0
     ),

@@ -7,6 +7,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xdyna.config import AnimationSettings
 from xdyna.schema import Animation, Conditions, Frames, InputError, Progress
 from xdyna.weights import RELEASES, Release, has_gpu, locate
@@ -128,6 +131,7 @@ class Backend(ABC):
         name: key in `BACKENDS`, recorded with every result.
         title: name for people.
         notice: one or two plain sentences: what it can do, what it needs.
+        sees: likewise: what its previews show.
         defaults: the settings it works best with.
         needs: what it cannot do well without.
         options: settings that it has beyond `COMMON`.
@@ -141,6 +145,7 @@ class Backend(ABC):
     name: str
     title: str
     notice: str
+    sees: str
     defaults: AnimationSettings
     needs: frozenset[Need]
     options: tuple[str, ...]
@@ -265,6 +270,15 @@ class Backend(ABC):
             f"{self.title} needs an NVIDIA GPU with at least {self.min_gpu_gb:.0f} GB, and there is none here. Run it "
             "on a machine with one, or choose xdyna-mini, which runs on any CPU."
         )
+
+    def driven_by(self, conditions: Conditions, settings: AnimationSettings) -> NDArray[np.int64]:
+        """`(num_frames,)`: the driving frame to show beside each frame that `prepare` gives.
+
+        Raises:
+            InputError: as `plan`.
+        """
+        plan = self.plan(self.at_canvas(settings, conditions), conditions.num_frames)
+        return np.maximum(plan.source_index, 0)
 
     @staticmethod
     def at_canvas(settings: AnimationSettings, conditions: Conditions) -> AnimationSettings:

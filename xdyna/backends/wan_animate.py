@@ -97,6 +97,10 @@ WAN_ANIMATE = WanAnimate(
         "Real people in good quality; the only one that can also replace the person of a clip. 17 billion parameters: "
         "a GPU with 64 GB, or less with weights waiting in 64 GB of main memory."
     ),
+    sees=(
+        "It sees the pose, and the face as a square; hatched where no face was found. To replace a person, it also "
+        "sees the clip without them, and where that was."
+    ),
     defaults=AnimationSettings(
         height=832, width=480, num_frames=77, fps=30.0, num_inference_steps=20, guidance_scale=1.0
     ),

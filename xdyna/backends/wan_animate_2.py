@@ -126,6 +126,7 @@ WAN_ANIMATE_2 = WanAnimate2(
         "Reads the motion off the clip itself, face and hands included; no pose is drawn. The best and the slowest: a "
         "GPU with 80 GB, or 48 GB with weights waiting in 64 GB of main memory."
     ),
+    sees="It sees the whole clip as it is: no pose is drawn, and the driver is not laid onto the photo.",
     defaults=BASE,
     needs=frozenset({"pictures", "prompt", "gpu"}),
     options=("num_inference_steps", "guidance_scale", "negative_prompt", "memory_mode"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from xdyna.pipelines import XDynaPipeline
 
 PHASES = {"denoise": "Denoising", "decode": "Decoding"}
+SEES = "What the face control sees: the head above, eyes and mouth below; hatched where no face was found."
 RESIDENT: dict[str, dict[str, float]] = {
     "full": {"full": 1.0, "model_offload": 0.5, "sequential_offload": 0.08},
     "float8": {"full": 0.66, "model_offload": 0.25, "sequential_offload": 0.04},
@@ -227,6 +228,7 @@ XDYNA = XDyna(
     name="xdyna",
     title="X-Dyna",
     notice="The official X-Dyna weights. Real people, 512 x 896, on a GPU with 20 GB or more.",
+    sees=SEES,
     defaults=OFFICIAL,
     needs=frozenset({"pose", "face", "gpu"}),
     options=(*OPTIONS, "weight_storage", "decoder"),
@@ -241,6 +243,7 @@ XDYNA_MINI = XDyna(
         "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU; "
         "real photos need the official weights: run `xdyna weights pull` on a machine with a GPU."
     ),
+    sees=SEES,
     defaults=replace(OFFICIAL, height=224, width=128, num_inference_steps=3, guidance_scale=1.0),
     needs=frozenset({"pose", "face"}),
     options=OPTIONS,

@@ -2,6 +2,7 @@
 
 from html import escape
 
+from xdyna.backends import Backend
 from xdyna.config import AnimationSettings
 from xdyna.schema import Check, Conditions, Fix
 
@@ -19,12 +20,13 @@ GOOD: tuple[tuple[tuple[str, ...], str], ...] = (
 """What may be said when none of the checks has struck."""
 
 
-def checklist(conditions: Conditions, settings: AnimationSettings) -> str:
+def checklist(conditions: Conditions, settings: AnimationSettings, backend: Backend) -> str:
     """The list, with a button at every check that a change of settings helps.
 
     Args:
         conditions: what was found.
         settings: as the form has them: a fix that is already made is not offered again.
+        backend: of the chosen model: a fix that means nothing to it is not offered either.
     """
     struck = {check.id for check in conditions.checks}
     total, missing = conditions.num_frames, len(conditions.frames_without_face)
@@ -33,12 +35,13 @@ def checklist(conditions: Conditions, settings: AnimationSettings) -> str:
     if not missing:
         good.append(f"Face found in all {total} frames.")
     good.append(f"{total} frames at {conditions.fps:g} per second, {width} x {height} px.")
-    rows = [_checked(check, settings) for check in conditions.checks] + [_row("good", text) for text in good]
+    rows = [_checked(check, settings, backend) for check in conditions.checks] + [_row("good", text) for text in good]
     return f'<ul class="checks">{"".join(rows)}</ul>'
 
 
-def _checked(check: Check, settings: AnimationSettings) -> str:
-    return _row(check.severity, check.message, "" if check.fix is None else _button(check.id, check.fix, settings))
+def _checked(check: Check, settings: AnimationSettings, backend: Backend) -> str:
+    fix = check.fix if check.fix and all(map(backend.takes, check.fix.settings)) else None
+    return _row(check.severity, check.message, _button(check.id, fix, settings) if fix else "")
 
 
 def _button(check_id: str, fix: Fix, settings: AnimationSettings) -> str:

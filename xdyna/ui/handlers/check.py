@@ -3,19 +3,22 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from xdyna.animate import place_again
+from xdyna.backends import BACKENDS
 from xdyna.backends.interface import PLACING
 from xdyna.config import AnimationSettings
+from xdyna.preview import write_found, write_sight
 from xdyna.schema import Conditions, InputError
 from xdyna.ui import fragments
 from xdyna.ui.checklist import checklist
 from xdyna.ui.job_events import Updates, idle, updates
-from xdyna.ui.jobs import job_folder, preview_files
+from xdyna.ui.jobs import job_folder
 from xdyna.ui.people import people
 from xdyna.ui.pictures import pose_on_whole_photo
 from xdyna.ui.problems import showing_problems
@@ -24,7 +27,14 @@ from xdyna.ui.settings_form import FIELDS, read_settings
 
 JOB = ("status", "start", "stop", "analysis")
 DRAWN = ("overlay", "checks")
-SHOWN = (*DRAWN, "people", "frame", "pose_clip", "faces", "report", "motion_file")
+FOUND = (*DRAWN, "people", "frame", "report", "motion_file")
+SIGHT = ("sight", "pose_clip", "faces")
+SHOWN = (*FOUND, *SIGHT, "shown")
+UNSEEN: dict[str, Any] = {
+    "sight": "",
+    "pose_clip": gr.update(value=None, visible=fragments.HIDDEN),
+    "faces": gr.update(value=None, visible=fragments.HIDDEN),
+}
 FIRST_PHASE = "Reading the photo"
 
 
@@ -37,6 +47,19 @@ class Newest:
     """
 
     inputs: tuple[object, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the screen shows.
+
+    Attributes:
+        inputs: of the analysis, or None where nothing is shown yet.
+        model: key of the backend whose view was drawn last, or "" for none.
+    """
+
+    inputs: tuple[object, ...] | None = None
+    model: str = ""
 
 
 def due(
@@ -97,35 +120,52 @@ def analyse(
             newest.inputs = None
 
 
-def show(analysis: Analysis | None, opacity: float, **settings: Any) -> Iterator[Updates]:
-    """All that was found."""
+def show(
+    photo: str | None,
+    clip: str | None,
+    motion: str | None,
+    consent: bool,
+    analysis: Analysis | None,
+    model: str,
+    screen: str,
+    shown: Shown,
+    opacity: float,
+    **settings: Any,
+) -> Iterator[Updates]:
+    """All that was found and, once the visitor looks, what the chosen model sees of it: it can take long to draw."""
+    yield updates(SHOWN)  # without a yield Gradio would empty the outputs
     if analysis is None:
-        yield updates(SHOWN)
         return
-    conditions = analysis.conditions
+    read = _readable(settings, analysis.settings)
+    if shown.inputs != analysis.inputs:
+        shown = Shown(analysis.inputs)
+        with job_folder() as folder:
+            yield updates(SHOWN, **_found(folder, analysis, model, opacity, read), **UNSEEN, shown=shown)
+    outdated = analysis.inputs != analysis_inputs(photo, motion or clip, read)  # then a new analysis comes
+    if screen != "check" or shown.model == model or outdated:
+        return
+    yield updates(SHOWN, sight=sight_note(model, drawing=True))
     with job_folder() as folder:
-        files = preview_files(folder, conditions)
-        yield updates(
-            SHOWN,
-            overlay=pose_on_whole_photo(conditions, 0, opacity),
-            checks=checklist(conditions, _readable(settings, analysis.settings)),
-            people=people(conditions, Path(str(analysis.inputs[1]))),
-            frame=gr.update(maximum=conditions.num_frames, value=1),
-            pose_clip=files["pose.mp4"],
-            faces=files["face.png"],
-            report=gr.update(value=files["report.json"]),
-            motion_file=gr.update(value=files.get("motion.xdyna-motion")),
-        )
+        yield updates(SHOWN, **_sight(folder, analysis, model), shown=replace(shown, model=model))
 
 
-def redraw(analysis: Analysis | None, frame: float, opacity: float, **settings: Any) -> Updates:
+def redraw(analysis: Analysis | None, model: str, frame: float, opacity: float, **settings: Any) -> Updates:
     """The pose over the photo, and the checks, for other sliders; frames count from 1."""
     if analysis is None:
         return updates(DRAWN)
     read = _readable(settings, analysis.settings)
     conditions = _placed(analysis, read)
     number = min(int(frame), conditions.num_frames) - 1
-    return updates(DRAWN, overlay=pose_on_whole_photo(conditions, number, opacity), checks=checklist(conditions, read))
+    checks = checklist(conditions, read, BACKENDS[model])
+    return updates(DRAWN, overlay=pose_on_whole_photo(conditions, number, opacity), checks=checks)
+
+
+def sight_note(model: str, drawing: bool = False) -> str:
+    """Whose view is shown, or being drawn."""
+    backend = BACKENDS[model]
+    if drawing:
+        return fragments.message(f"Drawing what {backend.title} sees…")
+    return f'<p class="hint"><b>What {escape(backend.title)} sees.</b> <span>{escape(backend.sees)}</span></p>'
 
 
 def choose_person(event: gr.EventData) -> tuple[Any, Any]:
@@ -138,6 +178,39 @@ def apply_fix(analysis: Analysis | None, event: gr.EventData) -> Updates:
     checks = analysis.conditions.checks if analysis else ()
     changes = [check.fix.settings for check in checks if check.fix and check.id == event.check]
     return updates(tuple(FIELDS), **changes[0]) if changes else updates(tuple(FIELDS))
+
+
+def _found(
+    folder: Path, analysis: Analysis, model: str, opacity: float, settings: AnimationSettings
+) -> dict[str, Any]:
+    """`FOUND`, in milliseconds."""
+    conditions = analysis.conditions
+    files = {path.name: str(path) for path in write_found(conditions, folder)}
+    return {
+        "overlay": pose_on_whole_photo(conditions, 0, opacity),
+        "checks": checklist(conditions, settings, BACKENDS[model]),
+        "people": people(conditions, Path(str(analysis.inputs[1]))),
+        "frame": gr.update(maximum=conditions.num_frames, value=1),
+        "report": gr.update(value=files["report.json"]),
+        "motion_file": gr.update(value=files.get("motion.xdyna-motion")),
+    }
+
+
+def _sight(folder: Path, analysis: Analysis, model: str) -> dict[str, Any]:
+    """`SIGHT`: what the model sees, drawn by itself."""
+    conditions, backend = analysis.conditions, BACKENDS[model]
+    settings = backend.own(analysis.settings)
+    try:
+        seen, driven_by = backend.prepare(conditions, settings), backend.driven_by(conditions, settings)
+    except InputError as error:
+        return {**UNSEEN, "sight": fragments.error(str(error))}
+    files = {path.name: str(path) for path in write_sight(conditions, folder, seen, driven_by)}
+    strip = files.get("face.png")
+    return {
+        "sight": sight_note(model),
+        "pose_clip": gr.update(value=files["pose.mp4"], visible=True),
+        "faces": gr.update(value=strip, visible=True if strip else fragments.HIDDEN),
+    }
 
 
 def _readable(settings: dict[str, Any], otherwise: AnimationSettings) -> AnimationSettings:

@@ -9,7 +9,7 @@ from gradio.components import Component
 from xdyna.config import AnimationSettings
 from xdyna.ui import fragments
 from xdyna.ui.handlers import check as handlers
-from xdyna.ui.job_events import ANALYSIS_QUEUE, IMMEDIATE, SETTING_STATE, components, wire_job
+from xdyna.ui.job_events import ANALYSIS_QUEUE, IMMEDIATE, PRIVATE, SETTING_STATE, components, wire_job
 from xdyna.ui.people import CHOOSE
 from xdyna.ui.screens.inputs import InputsParts
 from xdyna.ui.session import Session
@@ -30,7 +30,8 @@ element.addEventListener("click", (event) => {
 class CheckParts:
     """What the screen consists of.
 
-    `go` and `newest` are states: a new value in `go` starts an analysis, and `newest` is the `Newest` of them.
+    `go`, `newest` and `shown` are states: a new value in `go` starts an analysis, `newest` is the `Newest` of them,
+    and `shown` says what the visitor has seen.
     """
 
     status: gr.HTML
@@ -43,12 +44,14 @@ class CheckParts:
     frame: gr.Slider
     opacity: gr.Slider
     people: gr.HTML
+    sight: gr.HTML
     pose_clip: gr.Video
     faces: gr.Image
     report: gr.DownloadButton
     motion_file: gr.DownloadButton
     go: gr.State
     newest: gr.State
+    shown: gr.State
     settings: dict[str, Component]
 
 
@@ -78,6 +81,7 @@ def add_check(defaults: AnimationSettings) -> CheckParts:
         settings=settings,
         go=gr.State(None),
         newest=gr.State(handlers.Newest()),
+        shown=gr.State(handlers.Shown()),
         **found,
     )
 
@@ -103,13 +107,15 @@ def wire_check(parts: CheckParts, session: Session, inputs: InputsParts) -> None
         trigger_mode="multiple",
     )
     parts.status.change(None, js="shown => shown", inputs=parts.status, outputs=inputs.glance, **IMMEDIATE)
-    session.analysis.change(
+    gr.on(
+        [session.analysis.change, session.stepper.change],
         handlers.show,
-        inputs=[session.analysis, parts.opacity],
+        inputs=[*session.sources, session.model, session.stepper, parts.shown, parts.opacity],
         inputs_kwargs=settings,
         outputs=components(handlers.SHOWN, parts),
-        api_visibility="private",
-        show_progress="hidden",
+        trigger_mode="always_last",  # one after another: what was drawn for an earlier model must not come last
+        concurrency_limit=4,
+        **PRIVATE,
     )
     _wire_starts(parts, session, inputs)
     for button, name in ((parts.back, "inputs"), (parts.onward, "generate")):
@@ -128,7 +134,7 @@ def _wire_starts(parts: CheckParts, session: Session, inputs: InputsParts) -> No
     }
     draw: dict[str, Any] = {
         "fn": handlers.redraw,
-        "inputs": [session.analysis, parts.frame, parts.opacity],
+        "inputs": [session.analysis, session.model, parts.frame, parts.opacity],
         "inputs_kwargs": settings,
         "outputs": components(handlers.DRAWN, parts),
         "trigger_mode": "always_last",
@@ -150,7 +156,7 @@ def _wire_starts(parts: CheckParts, session: Session, inputs: InputsParts) -> No
 
 
 def _add_placing(defaults: AnimationSettings) -> tuple[dict[str, Any], dict[str, Component]]:
-    """The pose over the photo, and what moves it."""
+    """The pose over the photo, what moves it, and what the chosen model sees."""
     overlay = gr.Image(
         label="Pose over the photo",
         format="png",
@@ -166,8 +172,9 @@ def _add_placing(defaults: AnimationSettings) -> tuple[dict[str, Any], dict[str,
         opacity = gr.Slider(0.0, 1.0, value=OPACITY, step=0.05, label="Opacity", min_width=120, elem_id="opacity")
     with gr.Accordion("Place the driver by hand", open=False):
         settings = {name: add_input(name, defaults) for name in CHECK}
+    sight = gr.HTML(padding=False, elem_id="sight")
     pose_clip = gr.Video(
-        label="Clip and its pose",
+        label="The clip, and what the model sees",
         height=300,
         min_width=120,
         interactive=False,
@@ -176,7 +183,17 @@ def _add_placing(defaults: AnimationSettings) -> tuple[dict[str, Any], dict[str,
         buttons=[],
         elem_id="pose-clip",
     )
-    return {"overlay": overlay, "frame": frame, "opacity": opacity, "pose_clip": pose_clip}, settings
+    faces = gr.Image(
+        label="Face",
+        show_label=False,
+        format="png",
+        interactive=False,
+        buttons=["fullscreen"],
+        alt_text="The face, and what else the model sees, through the clip",
+        elem_id="faces",
+    )
+    drawn = {"sight": sight, "pose_clip": pose_clip, "faces": faces}
+    return {"overlay": overlay, "frame": frame, "opacity": opacity, **drawn}, settings
 
 
 def _add_tiles() -> dict[str, Any]:
@@ -188,27 +205,12 @@ def _add_tiles() -> dict[str, Any]:
             padding=False,
         )
         people = gr.HTML(padding=False, js_on_load=CHOOSE, elem_id="people")
-    gr.HTML(
-        '<p class="hint">What the face control sees: the head above, eyes and mouth below; hatched where no face '
-        "was found.</p>",
-        padding=False,
-    )
-    faces = gr.Image(
-        label="Face",
-        show_label=False,
-        format="png",
-        interactive=False,
-        buttons=["fullscreen"],
-        alt_text="The driver's head, eyes and mouth through the clip",
-        elem_id="faces",
-    )
     with gr.Row():
         report = gr.DownloadButton("Download report", size="sm", min_width=140, elem_id="download-report")
         motion_file = gr.DownloadButton("Save the motion", size="sm", min_width=140, elem_id="download-motion")
     return {
         "checks": checks,
         "people": people,
-        "faces": faces,
         "report": report,
         "motion_file": motion_file,
     }
