@@ -2,7 +2,8 @@
 
     python benchmarks/speed.py exact approximate memory compare mini long [--quick]
 
-Parts alternate what they compare and give medians of ratios. `--quick` takes smaller clips and one round: for a look.
+Parts alternate what they compare and give medians of ratios. `--quick` takes smaller clips and one round: for a look,
+and writes nothing.
 `speed_gpu.py` is the same for the full-size model on a GPU.
 """
 
@@ -55,7 +56,8 @@ def main() -> None:
     for part in options.parts:
         rows = PARTS[part](options.quick)
         print_table(part, rows)
-        save(part, rows)
+        if not options.quick:
+            save(part, rows)
 
 
 def mini() -> XDynaPipeline:
@@ -142,6 +144,7 @@ APPROXIMATE: dict[str, Row] = {
     "reference cache": {"reference_cache": True},
     "feature cache 2": {"feature_cache_interval": 2},
     "feature cache 3": {"feature_cache_interval": 3},
+    "weights in eight bits": {"float8": True},
     "12 steps, dpm++": {"num_inference_steps": 12, "scheduler": "dpm++"},
     "8 steps, dpm++": {"num_inference_steps": 8, "scheduler": "dpm++"},
     "8 steps, unipc": {"num_inference_steps": 8, "scheduler": "unipc"},
@@ -160,14 +163,17 @@ APPROXIMATE: dict[str, Row] = {
 
 def approximate(quick: bool) -> list[Row]:
     """xdyna-mini, guidance 2, 8 frames: cost and error against 25 exact steps with the same noise."""
-    pipeline = mini()
-    base = pipeline.scheduler
-    num_clips, num_frames = (1, 4) if quick else (6, 8)
+    exact_weights, rounded_weights = mini(), mini()
+    rounded_weights.store_weights_in_float8()
+    base = exact_weights.scheduler
+    num_clips, num_frames = (1, 2) if quick else (6, 8)
+    flops: dict[str, int] = {}
     clips = [drawn_inputs(num_frames, 1_000_000_000 + k) for k in range(num_clips)]
     results: dict[str, list[tuple[float, float, torch.Tensor, np.ndarray]]] = {name: [] for name in APPROXIMATE}
     for k, clip in enumerate(clips):
         for name, changes in APPROXIMATE.items():
             own = {"num_inference_steps": 25, "guidance_scale": 2.0} | changes
+            pipeline = rounded_weights if own.pop("float8", False) else exact_weights
             pipeline.scheduler = with_sampler(base, own.pop("scheduler", "ddim"))
             generator = torch.Generator().manual_seed(100 * own.pop("seed", 0) + k)
             arguments = clip | own | {"generator": generator}
@@ -175,7 +181,9 @@ def approximate(quick: bool) -> list[Row]:
             kept: list[torch.Tensor] = []
             frames: list[np.ndarray] = []
 
-            def run(arguments: Row = arguments, kept: Any = kept, frames: Any = frames) -> None:
+            def run(
+                pipeline: Any = pipeline, arguments: Row = arguments, kept: Any = kept, frames: Any = frames
+            ) -> None:
                 for event in pipeline.stream(**arguments):
                     if isinstance(event, XDynaStep):
                         kept[:] = [event.latents]
@@ -183,9 +191,11 @@ def approximate(quick: bool) -> list[Row]:
                         frames.append(event.frames)
 
             seconds = timed(run)
-            with FlopCounter() as counter:  # the encodings are in the cache now: denoising alone
-                pipeline(**arguments | {"generator": torch.Generator().manual_seed(0), "output_type": "latent"})
-            results[name].append((seconds, counter.get_total_flops(), kept[0], frames[0]))
+            if name not in flops:  # alike for all clips; their encodings are in the cache now: denoising alone
+                with FlopCounter() as counter:
+                    pipeline(**arguments | {"generator": torch.Generator().manual_seed(k), "output_type": "latent"})
+                flops[name] = counter.get_total_flops()
+            results[name].append((seconds, flops[name], kept[0], frames[0]))
     exact_results = results["25 steps, exact"]
     rows = []
     for name, own_results in results.items():

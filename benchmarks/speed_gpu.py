@@ -3,11 +3,13 @@
     python benchmarks/speed_gpu.py [--frames 16 64] [--steps 25] [--dtype float16 bfloat16] [--modes full]
     python benchmarks/speed_gpu.py --tiny            # tries the script on any machine
 
-Random weights cost what trained ones cost. `--compile` and `--channels-last` try what may pay on top.
+Random weights cost what trained ones cost. `--compile`, `--channels-last`, `--float8` and `--windows-at-once` try what
+may pay on top.
 """
 
 import argparse
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,6 +31,8 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--float8", action="store_true", help="weights of UNet and ControlNets in eight bits")
+    parser.add_argument("--windows-at-once", type=int, default=1)
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() and not options.tiny else "cpu"
     if device == "cpu" and not options.tiny:
@@ -49,10 +53,13 @@ def measured(options: argparse.Namespace, device: str, dtype: torch.dtype) -> li
     if options.compile:
         for network in (pipeline.unet, pipeline.controlnet_pose, pipeline.controlnet_face):
             network.compile()
+    if options.float8:
+        pipeline.store_weights_in_float8()
     peak = matmul_rate(device, dtype, size=512 if options.tiny else 8192)
     rows = []
     for mode in options.modes:
         pipeline.set_memory_mode(mode, device)
+        pipeline.memory = replace(pipeline.memory, windows_at_once=options.windows_at_once)
         for num_frames in options.frames:
             size = (64, 64) if options.tiny else (HEIGHT, WIDTH)
             rows.append(

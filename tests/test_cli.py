@@ -33,6 +33,7 @@ def test_animate_writes_a_playable_video_and_its_recipe(tmp_path: Path, capsys: 
     assert (recipe.settings["seed"], recipe.settings["guidance_scale"]) == (9, 2.0)
     said = capsys.readouterr()
     assert "xdyna-mini" in said.err and "drawn characters" in said.err  # which model runs and what it can do
+    assert re.search(r"estimate: 1 steps, \d+ s and \d+\.\d GB in memory mode full, measured for one core", said.err)
     assert "Denoising" in said.err
     assert str(output) in said.out
 

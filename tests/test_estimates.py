@@ -7,6 +7,7 @@ import pytest
 
 from xdyna.backends import BACKENDS
 from xdyna.backends.cost import rates
+from xdyna.backends.memory import gpu_gb
 from xdyna.backends.xdyna import num_windows
 from xdyna.config import AnimationSettings
 from xdyna.estimates import Pace, predict
@@ -60,6 +61,15 @@ def test_windows_that_run_together_need_the_memory_of_all_and_of_no_more_than_th
     assert four - two == pytest.approx(2 * (two - one))
     short = replace(OFFICIAL, windows_at_once=8)
     assert predict("xdyna", short, pace=Pace()).memory_gb == pytest.approx(one)
+
+
+def test_a_run_can_have_what_others_leave_free_and_what_it_holds_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (9_000_000_000, 24_000_000_000))
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: 3_000_000_000)
+    assert gpu_gb("cuda:1") == gpu_gb() == 12.0
+    assert BACKENDS["xdyna"].plan(OFFICIAL, gpu_gb=gpu_gb()).memory_mode == "model_offload"
+    assert gpu_gb("cpu") is None
 
 
 def test_open_windows_are_counted_within_one() -> None:

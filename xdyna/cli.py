@@ -260,6 +260,7 @@ def _animate(options: argparse.Namespace) -> None:
     os.environ.setdefault("TQDM_DISABLE", "1")  # read once, when the libraries are imported; we have our own line
 
     from xdyna.animate import animate, prepare
+    from xdyna.backends.memory import gpu_gb
     from xdyna.pipelines.unfinished import discard
     from xdyna.recipe import save_animation
     from xdyna.weights import locate
@@ -268,6 +269,12 @@ def _animate(options: argparse.Namespace) -> None:
     conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
     for check in conditions.checks:
         print(f"{check.severity}: {check.message}", file=sys.stderr)
+    plan = BACKENDS[model].plan(settings, conditions.num_frames, gpu_gb(all_devices().names[0]))
+    print(
+        f"estimate: {plan.num_steps} steps, {plan.seconds:.0f} s and {plan.memory_gb:.1f} GB in memory mode "
+        f"{plan.memory_mode}, {'measured' if plan.measured else 'a guess'} for {plan.device}",
+        file=sys.stderr,
+    )
     # Left behind only where the program is killed: the same command goes on there.
     unfinished = output.with_name(f"{output.name}.unfinished") if BACKENDS[model].resumes else None
     if unfinished and unfinished.is_dir():

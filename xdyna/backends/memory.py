@@ -5,13 +5,19 @@ from collections.abc import Mapping
 from xdyna.schema import InputError
 
 
-def gpu_gb(device: str) -> float | None:
-    """Memory of a GPU in 1e9 bytes; None for a CPU."""
-    if not device.startswith("cuda"):
-        return None
+def gpu_gb(device: str | None = None) -> float | None:
+    """Memory of a GPU that a run can have, in 1e9 bytes: what other programs leave free. None for a CPU.
+
+    Args:
+        device: of torch; None is the GPU where there is one.
+    """
     import torch
 
-    return torch.cuda.get_device_properties(device).total_memory / 1e9
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if not device.startswith("cuda"):
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return (free + torch.cuda.memory_reserved(device)) / 1e9  # what we hold is ours to use again
 
 
 def fitting_mode(title: str, needs_gb: Mapping[str, float], available_gb: float | None, wanted: str) -> str:
