@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from backends.tiny_backends import FPS, HEIGHT, NUM_FRAMES, WIDTH, WRITERS, tiny_conditions
 
-from xdyna.animate import plan
+from xdyna.animate import plan, prepare
 from xdyna.backends import BACKENDS, PHOTO_POSE, Backend, Model
 from xdyna.backends.interface import COMMON
 from xdyna.config import AnimationSettings
-from xdyna.schema import Animation, InputError, Progress
+from xdyna.schema import Animation, Conditions, InputError, Progress
 
 FIELDS = [item.name for item in fields(AnimationSettings)]
 STEPS = 2
 CONDITIONS = tiny_conditions()
+PHOTO = Path(__file__).parents[2] / "examples" / "sea_photo.png"
 every_backend = pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
 
 
@@ -119,6 +120,16 @@ def test_it_draws_what_it_sees_itself(backend: Backend) -> None:
         assert name not in ("pose", "clip") or frames.shape[1:3] == (HEIGHT, WIDTH)
     driven_by = backend.driven_by(CONDITIONS, settings)
     assert len(driven_by) == num_frames and driven_by.min() == 0 and driven_by.max() < NUM_FRAMES
+
+
+@every_backend
+def test_it_can_animate_a_photo_without_a_clip(backend: Backend) -> None:
+    settings = replace(tiny_settings(backend), height=224, width=128, live_photo=True)
+    *_, conditions = prepare(PHOTO, None, settings)
+    assert isinstance(conditions, Conditions)
+    for name, frames in backend.prepare(conditions, settings).items():
+        assert len(frames) == backend.plan(settings, conditions.num_frames).num_frames, name
+        assert frames.any() and np.abs(frames[-1].astype(int) - frames[1]).max() > 0, name  # it sways
 
 
 @every_backend

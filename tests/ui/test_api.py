@@ -49,6 +49,13 @@ def test_generate(client: Client) -> None:
     assert read_recipe(Path(video)).settings["seed"] == 5
 
 
+def test_generate_makes_a_live_photo_without_a_clip(client: Client) -> None:
+    given = {"photo": FILES["photo"], "clip": None, "live_photo": True, "sway": 1.0}
+    video, _ = client.predict(**given, **FAST, consent=True, api_name="/generate")
+    recipe = read_recipe(Path(video))
+    assert (recipe.settings["live_photo"], recipe.num_frames, recipe.model) == (True, 3, "xdyna-mini")
+
+
 def test_compare(client: Client) -> None:
     grid, recipes, moves = client.predict(**FILES, **FAST, consent=True, seed=5, axis="face", api_name="/compare")
     made = read_comparison(Path(grid))
