@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,23 @@ def test_without_a_gpu_it_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert "needs an NVIDIA GPU" in WAN_ANIMATE.lacking()
     with pytest.raises(InputError, match="needs an NVIDIA GPU"):
         WAN_ANIMATE.load()
+
+
+@pytest.mark.parametrize("name", ["dynamictrl", "wan-animate", "wan-animate-2"])
+def test_a_machine_whose_main_memory_is_too_small_is_told_before_loading(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    WRITERS[name](tmp_path)
+    monkeypatch.setenv("XDYNA_WEIGHTS", str(tmp_path))
+    with open(tmp_path / name / "more.safetensors", "wb") as file:
+        file.truncate(100 * 10**9)  # holes take no place on the disk
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=16e9))
+    most = {"dynamictrl": 21, "wan-animate": 48, "wan-animate-2": 46}[name]  # in half precision
+    with pytest.raises(
+        InputError, match=f"needs about {most} GB of main memory to load; this machine has 16."
+    ) as told:
+        BACKENDS[name].load("cpu")
+    assert "xdyna-mini" in str(told.value)
 
 
 def test_the_distilled_weights_get_their_bias() -> None:

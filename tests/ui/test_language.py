@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from xdyna.backends import BACKENDS
+from xdyna.backends.main_memory import check_main_memory
 from xdyna.preprocess import checks
 from xdyna.schema import Check, InputError, Person
 from xdyna.ui.demo import build_demo
@@ -208,6 +210,14 @@ def test_what_a_model_needs_can_be_said(name: str) -> None:
     assert [text for text in said if not known(text)] == []
     with pytest.raises(InputError) as error:
         model.check(replace(model.defaults, num_frames=600, width=64, height=1528), ["memory_mode", "no_such_setting"])
+    assert known(str(error.value))
+
+
+def test_that_a_machine_cannot_hold_a_model_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"0")
+    with pytest.raises(InputError) as error, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=0))
+        check_main_memory("Wan-Animate", [tmp_path], most_gb=48)
     assert known(str(error.value))
 
 

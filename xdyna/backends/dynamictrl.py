@@ -9,6 +9,7 @@ import numpy as np
 
 from xdyna.backends.cost import Work, rates
 from xdyna.backends.interface import PHOTO_POSE, PLACING, SLOWER, Backend, Limits, Plan, Stop
+from xdyna.backends.main_memory import check_main_memory
 from xdyna.backends.memory import gpu_gb
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
@@ -85,11 +86,13 @@ class DynamiCtrl(Backend):
         folder = locate(self.name)
         import torch
 
+        from xdyna.pipelines.dynamictrl_plan import MEMORY_MODES
         from xdyna.pipelines.dynamictrl_release import load_release
 
         device = self.device(device)
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
         base = folder.with_name(f"{folder.name}-base")
+        check_main_memory(self.title, [folder, base], MEMORY_MODES["full"].weights_gib * GB_PER_GIB)
         pipeline = load_release(folder, base if base.is_dir() else None, dtype)
         pipeline.set_progress_bar_config(disable=True)
         return DynamiCtrlModel(self, pipeline, revision(folder), device)

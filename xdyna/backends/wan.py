@@ -9,6 +9,7 @@ from typing import Any
 
 from xdyna.backends.cost import Work, rates
 from xdyna.backends.interface import SLOWER, Backend, Limits, Plan, Stop
+from xdyna.backends.main_memory import check_main_memory
 from xdyna.backends.memory import fitting_mode, gpu_gb
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
@@ -81,8 +82,9 @@ class WanBackend(Backend):
 
     def load(self, device: str | None = None) -> "WanModel":
         """See `Backend.load`."""
-        folder = locate(self.name)
-        return WanModel(self, folder, self.device(device))
+        folder, device = locate(self.name), self.device(device)
+        check_main_memory(self.title, [folder], self.weights_gb["full"])
+        return WanModel(self, folder, device)
 
     @abstractmethod
     def open(self, folder: Path, dtype: Any) -> Any:
