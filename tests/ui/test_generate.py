@@ -29,6 +29,7 @@ from ui.visitor import (
 
 import xdyna.backends
 from xdyna.config import AnimationSettings
+from xdyna.estimates import PACE
 from xdyna.recipe import AI_NOTE, read_recipe
 from xdyna.schema import Conditions, Progress
 from xdyna.ui.demo import launch
@@ -53,6 +54,7 @@ def slow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         patch.setattr("xdyna.ui.shelf.SHELF.folder", tmp_path_factory.mktemp("results"))
         patch.setattr(xdyna.backends, "load", lambda *_: SlowBackend())
+        patch.setattr(PACE, "_factors", {})  # what other tests ran must not change the prices
         patch.setattr("gradio.networking.url_ok", lambda url: True)  # its patience of 3 s is not a busy machine's
         demo = launch(host="127.0.0.1", port=free_port(), block=False)
         yield demo.local_url

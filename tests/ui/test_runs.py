@@ -129,7 +129,7 @@ def test_results_survive_a_reload_and_belong_to_one_browser(url: str, visit: Vis
     go(page, "generate")
     page.locator("#generate").click()
     expect_text(page, "#run-status", "Done: 4 frames")
-    page.locator("#generate").wait_for()
+    page.locator("#runs li").wait_for(state="attached")
     page.reload()
     page.locator("#analyse").wait_for(state="attached")
     go(page, "runs")
