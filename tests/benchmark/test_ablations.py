@@ -31,7 +31,7 @@ def test_an_ablation_differs_in_what_its_shipped_recipe_changes(name: str) -> No
 def test_the_budget_is_the_same_for_all_and_the_seed_is_the_runs() -> None:
     recipes = [micro_recipe(name, 2, Path("start"), AblationPlan()) for name in ABLATIONS]
     assert {tuple(stage.steps * stage.batch_size * stage.num_frames for stage in r.stages) for r in recipes} == {
-        (260 * 32, 150 * 32)
+        (1500 * 32, 800 * 32)
     }
     assert {(r.seed, r.height, r.width, r.model) for r in recipes} == {(2, 112, 64, "start")}
 

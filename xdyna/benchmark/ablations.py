@@ -40,7 +40,7 @@ class AblationPlan:
         models: some of `ABLATIONS`.
     """
 
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0, 1, 2)
     clips: int = 100
     scenes: int = 12
     steps: tuple[int, int] | None = None
