@@ -1,5 +1,6 @@
 """Several models on the page: choosing one, and comparing two, in a real browser."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 
@@ -11,7 +12,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is missing: it is 
 # isort: split
 from playwright.sync_api import Page, expect
 from ui.conftest import free_port
-from ui.visitor import choose_example, expect_text, go
+from ui.visitor import choose_example, expect_text, go, make_fast, set_number
 
 import xdyna.backends
 from xdyna.backends import BACKENDS
@@ -67,6 +68,23 @@ def test_a_model_brings_its_own_settings(models_url: str, visit: Visit) -> None:
     expect(page.locator("#generate")).to_be_disabled()  # its weights are not here
     expect_text(page, "#cost", "37 frames at 16 per second, 768 x 1360 px")
     expect_text(page, "#cost", "Describe the person and the background of the photo")
+
+
+def test_the_check_screen_shows_what_the_chosen_model_sees(models_url: str, visit: Visit) -> None:
+    page = visit(models_url)
+    make_fast(page)
+    choose_example(page)
+    for title, has_face_rows in (("Wan-Animate-2", False), ("xdyna-mini", True)):
+        go(page, "generate")
+        page.locator("#model input").click()
+        page.get_by_role("option", name=re.compile(rf"^{title}( ·|$)")).click()
+        expect_text(page, "#cost", "640 x 800 px" if title == "Wan-Animate-2" else "128 x 224 px")
+        for name, value in {"width": 128, "height": 224, "num_frames": 4}.items():
+            set_number(page, name, value)
+        go(page, "check")
+        expect_text(page, "#sight", f"What {title} sees")
+        expect(page.locator("#pose-clip video")).to_be_visible()
+        expect(page.locator("#faces img")).to_be_visible(visible=has_face_rows)
 
 
 def test_two_models_are_compared_in_time(models_url: str, visit: Visit) -> None:
