@@ -151,6 +151,7 @@ APPROXIMATE: dict[str, Row] = {
     "6 steps, ddim": {"num_inference_steps": 6},
     "4 steps, ddim": {"num_inference_steps": 4},
     "6 steps, half guided": {"num_inference_steps": 6, "guidance_end": 0.5},
+    "8 steps, dpm++, half guided": {"num_inference_steps": 8, "scheduler": "dpm++", "guidance_end": 0.5},
     "8 steps, half guided, feature cache 2": {
         "num_inference_steps": 8,
         "guidance_end": 0.5,
