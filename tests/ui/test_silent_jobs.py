@@ -16,7 +16,8 @@ def test_an_analysis_that_is_being_done_changes_nothing() -> None:
 
 
 def test_nothing_found_changes_nothing() -> None:
-    assert list(check.show(None, 0.5, **SETTINGS)) == [updates(check.SHOWN)]
+    nothing = check.show(None, None, None, False, None, "xdyna-mini", "check", check.Shown(), 0.5, **SETTINGS)
+    assert list(nothing) == [updates(check.SHOWN)]
 
 
 def test_nothing_compared_changes_nothing() -> None:

@@ -30,11 +30,6 @@ DRAWN = ("overlay", "checks")
 FOUND = (*DRAWN, "people", "frame", "report", "motion_file")
 SIGHT = ("sight", "pose_clip", "faces")
 SHOWN = (*FOUND, *SIGHT, "shown")
-UNSEEN: dict[str, Any] = {
-    "sight": "",
-    "pose_clip": gr.update(value=None, visible=fragments.HIDDEN),
-    "faces": gr.update(value=None, visible=fragments.HIDDEN),
-}
 FIRST_PHASE = "Reading the photo"
 
 
@@ -140,7 +135,7 @@ def show(
     if shown.inputs != analysis.inputs:
         shown = Shown(analysis.inputs)
         with job_folder() as folder:
-            yield updates(SHOWN, **_found(folder, analysis, model, opacity, read), **UNSEEN, shown=shown)
+            yield updates(SHOWN, **_found(folder, analysis, model, opacity, read), **_unseen(), shown=shown)
     outdated = analysis.inputs != analysis_inputs(photo, motion or clip, read)  # then a new analysis comes
     if screen != "check" or shown.model == model or outdated:
         return
@@ -158,6 +153,12 @@ def redraw(analysis: Analysis | None, model: str, frame: float, opacity: float, 
     number = min(int(frame), conditions.num_frames) - 1
     checks = checklist(conditions, read, BACKENDS[model])
     return updates(DRAWN, overlay=pose_on_whole_photo(conditions, number, opacity), checks=checks)
+
+
+def _unseen(note: str = "") -> dict[str, Any]:
+    """Nothing is shown of what the model sees. Made anew each time: Gradio takes its updates apart."""
+    gone = {name: gr.update(value=None, visible=fragments.HIDDEN) for name in ("pose_clip", "faces")}
+    return {"sight": note, **gone}
 
 
 def sight_note(model: str, drawing: bool = False) -> str:
@@ -203,7 +204,7 @@ def _sight(folder: Path, analysis: Analysis, model: str) -> dict[str, Any]:
     try:
         seen, driven_by = backend.prepare(conditions, settings), backend.driven_by(conditions, settings)
     except InputError as error:
-        return {**UNSEEN, "sight": fragments.error(str(error))}
+        return _unseen(fragments.error(str(error)))
     files = {path.name: str(path) for path in write_sight(conditions, folder, seen, driven_by)}
     strip = files.get("face.png")
     return {

@@ -35,7 +35,7 @@ class InputsParts:
     """What the screen consists of.
 
     `photo_problem`, `driver` and `valid` are states: why the photo cannot be used, the `Driver`, and the pair of files
-    once both can be analysed.
+    once both can be analysed. `touched` is a number nobody sees, another one whenever that may have changed.
     """
 
     photo: gr.Image
@@ -54,6 +54,7 @@ class InputsParts:
     reason: gr.HTML
     glance: gr.HTML
     valid: gr.State
+    touched: gr.Number
     settings: dict[str, Component]
     examples: list[tuple[Example, gr.Button]]
 
@@ -76,6 +77,7 @@ def add_inputs(defaults: AnimationSettings) -> InputsParts:
             parts |= _add_go()
     return InputsParts(
         **parts,
+        touched=gr.Number(0, visible=fragments.HIDDEN),
         photo_problem=gr.State(None),
         driver=gr.State(None),
         valid=gr.State(None),
@@ -112,8 +114,10 @@ def _wire_files(parts: InputsParts, session: Session) -> None:
     files = [parts.photo, parts.clip, parts.motion, parts.consent, parts.photo_problem, parts.driver]
     files.append(settings["live_photo"])
     outputs = [parts.analyse, parts.reason, parts.valid]
+    # One event that starts again when anything has changed meanwhile: of several, the last to end could be outdated.
     for event in (photo_read.then, clip_read.then, parts.consent.change, settings["live_photo"].change):
-        event(handlers.ready, inputs=files, outputs=outputs, **SETTING_STATE)
+        event(None, js="() => Math.random()", outputs=parts.touched, **IMMEDIATE)
+    parts.touched.change(handlers.ready, inputs=files, outputs=outputs, trigger_mode="always_last", **SETTING_STATE)
     for gone in (parts.photo.clear, parts.clip.clear, parts.photo.upload, parts.clip.upload):
         gone(None, js="() => ''", outputs=parts.example, **IMMEDIATE)
 
