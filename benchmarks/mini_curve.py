@@ -25,6 +25,8 @@ WANTED = {  # the bars of `xdyna.benchmark.summary.measured_bars`
     "expression retrieval": (0.4, None),
     "scene clips, PSNR over copying, dB": (-0.5, None),
     "background change / true": (0.5, 1.5),
+    "scene clips, change / true": (0.5, 1.5),
+    "place of background change, share of ceiling": (0.5, None),
     "clothes colour error, 0..255": (None, 6),
 }
 
@@ -41,7 +43,7 @@ def main() -> None:
             parser.error("--add needs --frames-seen")
         add_point(arguments.curve, arguments.add, arguments.frames_seen)
     points = sorted(json.loads(arguments.curve.read_text()), key=lambda point: point["frames"])
-    figure, axes = plt.subplots(2, 4, figsize=(14, 6), layout="constrained")
+    figure, axes = plt.subplots(2, 5, figsize=(18, 6), layout="constrained")
     for axis, (name, limits) in zip(axes.flat, WANTED.items(), strict=True):
         axis.semilogx([point["frames"] for point in points], [point[name] for point in points], "o-", color="#7c3aed")
         for limit in limits:
