@@ -41,6 +41,12 @@ def page(url: str, visit: Visit) -> Page:
     return page
 
 
+def see_all(page: Page) -> None:
+    """Opens the screen and waits for the last that comes, which is what the model sees."""
+    go(page, "check")
+    expect(page.locator("#pose-clip video")).to_be_visible()
+
+
 def type_number(page: Page, place: str, value: float) -> None:
     field = page.locator(f"{place} input[type=number]")
     field.fill(str(value))
@@ -58,7 +64,7 @@ def test_it_looks_at_the_files_by_itself_and_shows_all_it_found(page: Page) -> N
 
 
 def test_sliders_draw_at_once_without_looking_again(page: Page) -> None:
-    go(page, "check")
+    see_all(page)
     expect(page.locator("#overlay img")).to_be_visible()
     remember(page, "#check-status")
     for place, value in (("#frame", 4), ("#opacity", 0.3)):
@@ -73,7 +79,7 @@ def test_sliders_draw_at_once_without_looking_again(page: Page) -> None:
 
 
 def test_one_click_makes_the_fix_and_analyses_again(page: Page) -> None:
-    go(page, "check")
+    see_all(page)
     fix = page.locator("[data-fix=long]")
     expect(fix).to_have_text("Use 4.0 s")
     remember(page, "#check-status")
@@ -112,7 +118,7 @@ def test_stop_ends_the_analysis_and_it_can_be_started_again(page: Page) -> None:
 
 
 def test_report_and_motion_are_downloaded_and_the_motion_drives_like_the_clip(page: Page, tmp_path: Path) -> None:
-    go(page, "check")
+    see_all(page)
     expect_text(page, "#checks", "4 frames")
     for button, name in (("#download-report", "report.json"), ("#download-motion", "motion.xdyna-motion")):
         with page.expect_download() as download:
