@@ -110,6 +110,7 @@ def test_stop_ends_the_analysis_and_it_can_be_started_again(page: Page) -> None:
     for side, pixels in (("height", 1024), ("width", 1024)):  # so that there is time to stop
         type_number(page, f"#setting-{side}", pixels)
     page.locator("#analyse").click()
+    page.locator("#analyse-stop").wait_for()
     page.locator("#analyse-stop").dispatch_event("click")  # at once: a click would wait for it to stand still
     expect_text(page, "#check-status", "Stopped")
     expect(page.locator("#analyse-stop")).to_be_hidden()
