@@ -9,6 +9,7 @@ import gradio as gr
 from xdyna.backends import BACKENDS
 from xdyna.ui import fragments
 from xdyna.ui.api import add_endpoints
+from xdyna.ui.blocks import WholeMessages
 from xdyna.ui.examples import FOLDER as EXAMPLES_FOLDER
 from xdyna.ui.language import add_languages
 from xdyna.ui.screens.check import add_check, wire_check
@@ -44,7 +45,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
     model = model or default_model()
     spec = BACKENDS[model]
     with (
-        gr.Blocks(title="X-Dyna", analytics_enabled=False, delete_cache=(DELETE_EVERY_S, DELETE_AFTER_S)) as demo,
+        WholeMessages(title="X-Dyna", analytics_enabled=False, delete_cache=(DELETE_EVERY_S, DELETE_AFTER_S)) as demo,
         gr.Column(elem_classes="xdyna"),
     ):
         gr.HTML(fragments.header(spec.title, spec.notice, is_ready(model)), padding=False)
