@@ -11,6 +11,7 @@ from xdyna.ui import fragments
 from xdyna.ui.api import add_endpoints
 from xdyna.ui.blocks import WholeMessages
 from xdyna.ui.examples import FOLDER as EXAMPLES_FOLDER
+from xdyna.ui.job_events import IMMEDIATE
 from xdyna.ui.language import add_languages
 from xdyna.ui.screens.check import add_check, wire_check
 from xdyna.ui.screens.compare import add_compare, wire_compare
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 DELETE_EVERY_S, DELETE_AFTER_S = SWEEP_EVERY_S, MAX_AGE_S
 MAX_QUEUE = 20
 MAX_UPLOAD = "200mb"
+WARM_UP_AFTER_S = 10
+VISITED = threading.Event()
+"""Set when the first visitor's page is there."""
 PRIVACY = (
     "Your photo and clip are used for your video only. They and every result are deleted from this server within "
     f"{DELETE_AFTER_S // 3600} hours and {DELETE_EVERY_S // 60} minutes. Results say in their recipe how they were "
@@ -73,6 +77,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         wire_compare(compare, session)
         wire_runs(runs, session, model, generate, demo)
         add_endpoints(session)
+        demo.load(VISITED.set, **IMMEDIATE)
     return demo.queue(max_size=MAX_QUEUE)
 
 
@@ -109,10 +114,16 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
         enable_monitoring=False,
     )
     if not zero_gpu:
-        threading.Thread(target=_warm_up, args=(model,), name="warm-up", daemon=True).start()
+        threading.Thread(target=_warm_up_later, args=(model,), name="warm-up", daemon=True).start()
     if block:
         demo.block_thread()
     return demo
+
+
+def _warm_up_later(model: str) -> None:
+    """The page comes first: it and the imports would slow each other down."""
+    VISITED.wait(WARM_UP_AFTER_S)
+    _warm_up(model)
 
 
 def _warm_up(model: str) -> None:
