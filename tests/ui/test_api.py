@@ -31,7 +31,7 @@ def test_three_endpoints_are_public_and_take_every_setting_by_name(client: Clien
     assert described["unnamed_endpoints"] == {}
     settings = [field.name for field in fields(AnimationSettings)]
     for name, endpoint in described["named_endpoints"].items():
-        own = {"/analyze": [], "/generate": ["model"], "/compare": ["model", "axis", "variants"]}[name]
+        own = {"/analyze": ["model"], "/generate": ["model"], "/compare": ["model", "axis", "variants"]}[name]
         names = ["photo", "clip", "consent", *own, *settings]
         assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == names
 
@@ -41,6 +41,13 @@ def test_analyze(client: Client) -> None:
     assert Path(overlay).suffix == Path(faces).suffix == ".png"
     assert probe(Path(pose_clip)).width == 4 * 128  # clip and pose side by side, twice the model's size
     assert (report["num_frames"], report["found"]["face"], report["frames_without_face"]) == (3, 1.0, [])
+
+
+def test_analyze_shows_what_the_chosen_model_sees(client: Client) -> None:
+    wanted = {"model": "dynamictrl", "consent": True, "num_frames": 5, "height": 224, "width": 128}
+    _, pose_clip, faces, report = client.predict(**FILES, **wanted, api_name="/analyze")
+    assert (faces, report["num_frames"]) == (None, 5)
+    assert probe(Path(pose_clip)).width == 4 * 128
 
 
 def test_generate(client: Client) -> None:

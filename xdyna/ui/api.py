@@ -31,20 +31,19 @@ def add_endpoints(session: Session) -> None:
         session: gives the endpoints their parameters.
     """
     job: dict[str, Any] = {
-        "inputs": [session.photo, session.clip, session.consent],
+        "inputs": [session.photo, session.clip, session.consent, session.model],
         "inputs_kwargs": session.settings,
         "show_progress": "hidden",
     }
     call = gr.Button(visible=False)
     previews = [
         gr.Image(visible=False, label="Pose over the photo", format="png"),
-        gr.Video(visible=False, label="Clip and its pose"),
-        gr.Image(visible=False, label="Face", format="png"),
+        gr.Video(visible=False, label="Clip, and what the model sees of it"),
+        gr.Image(visible=False, label="Faces it sees", format="png"),
     ]
     found = gr.JSON(visible=False, label="Report")
     call.click(analyze, outputs=[*previews, found], api_name="analyze", **job, **ANALYSIS_QUEUE)
     made = [gr.Video(visible=False, label="Result"), gr.File(visible=False, label="Recipe")]
-    job["inputs"] = [*job["inputs"], session.model]
     call.click(generate, outputs=made, api_name="generate", **job, **GPU_QUEUE)
     wanted = [
         gr.Dropdown(list(AXES), value=next(iter(AXES)), visible=False, label="What to compare"),
@@ -60,16 +59,22 @@ def add_endpoints(session: Session) -> None:
 
 
 @raising_problems
-def analyze(photo: str | None, clip: str | None, consent: bool, **settings: Any) -> Iterator[tuple[Any, ...]]:
+def analyze(
+    photo: str | None, clip: str | None, consent: bool, model: str, **settings: Any
+) -> Iterator[tuple[Any, ...]]:
     """Finds pose, face and alignment of a photo and a clip, without animating.
 
+    `model` is a key of `BACKENDS`: each sees something else of them.
+
     Yields:
-        At the end the pose over the photo, the clip beside its pose, the face patches, and a report.
+        At the end the pose over the photo, the clip beside the pose that the model sees, the faces that it sees or
+        None, and a report.
     """
-    conditions = yield from _prepared(photo, clip, consent, read_settings(settings), 4)
+    read = BACKENDS[model].own(read_settings(settings))
+    conditions = yield from _prepared(photo, clip, consent, read, 4)
     with job_folder() as folder:
-        files = preview_files(folder, conditions)
-        yield files["overlay.png"], files["pose.mp4"], files["face.png"], report(conditions)
+        files = preview_files(folder, conditions, read, model)
+        yield files["overlay.png"], files["pose.mp4"], files.get("face.png"), report(conditions)
 
 
 @raising_problems

@@ -130,9 +130,15 @@ def job_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def preview_files(folder: Path, conditions: Conditions) -> dict[str, str]:
-    """Writes what the model will see. Returns the files of `write_previews` by name."""
-    return {path.name: str(path) for path in write_previews(conditions, folder)}
+def preview_files(folder: Path, conditions: Conditions, settings: AnimationSettings, model: str) -> dict[str, str]:
+    """Writes what the model will see. Returns the files of `write_previews` by name.
+
+    Raises:
+        InputError: the model cannot use what was found.
+    """
+    backend = BACKENDS[model]
+    seen, driven_by = backend.prepare(conditions, settings), backend.driven_by(conditions, settings)
+    return {path.name: str(path) for path in write_previews(conditions, folder, seen, driven_by)}
 
 
 def result_files(

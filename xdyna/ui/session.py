@@ -1,6 +1,6 @@
 """What the screens share: the visitor's files and settings, and what was found and made of them."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,10 @@ from gradio.components import Component
 
 from xdyna.config import AnimationSettings
 from xdyna.schema import Conditions, Progress
+from xdyna.ui.job_events import Updates
 from xdyna.ui.jobs import conditions_of, throttled
+
+Looking = Generator[Progress, None, "Analysis"]
 
 SESSION_S = 3600
 """How long the server keeps what belongs to a visitor."""
@@ -84,7 +87,7 @@ def analysed(
     consent: bool,
     analysis: Analysis | None,
     settings: AnimationSettings,
-) -> Generator[Progress, None, Analysis]:
+) -> Looking:
     """Looks at photo and clip; at once if the session's analysis is of the same files and settings.
 
     Returns:
@@ -102,3 +105,14 @@ def analysed(
                 return Analysis(inputs=inputs, settings=settings, conditions=event)
             yield event
     raise AssertionError("a preparation always ends with its conditions")
+
+
+def showing(looking: Looking, show: Callable[[Progress], Updates]) -> Generator[Updates, None, Analysis]:
+    """As `analysed`, with every progress made into what the page shows of it."""
+    with closing(looking):
+        while True:
+            try:
+                event = next(looking)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            yield show(event)

@@ -25,7 +25,7 @@ from xdyna.ui.jobs import job_folder, throttled
 from xdyna.ui.line import Waiting
 from xdyna.ui.motion_plot import motion_plot
 from xdyna.ui.problems import showing_problems
-from xdyna.ui.session import Analysis, analysed
+from xdyna.ui.session import Analysis, analysed, showing
 from xdyna.ui.settings_form import read_settings
 from xdyna.ui.shelf import SHELF
 
@@ -114,13 +114,7 @@ def run_comparison(
 ) -> Iterator[Updates]:
     """The Compare button: analyses if that is still to be done, then makes one variant after another."""
     variants, read = variants_of(question, own, chosen), BACKENDS[model].own(read_settings(settings))
-    with closing(analysed(photo, clip, motion, consent, analysis, read)) as looking:
-        found = None
-        while found is None:
-            try:
-                yield updates(JOB, status=fragments.progress(next(looking)))
-            except StopIteration as stop:
-                found = stop.value
+    found = yield from showing(analysed(photo, clip, motion, consent, analysis, read), _progress)
     yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found)
     takes: tuple[Take, ...] = ()
     job = throttled(compare_in_turn(found.conditions, read, variants, model))
@@ -129,12 +123,16 @@ def run_comparison(
             if isinstance(event, Waiting):
                 yield updates(JOB, status=fragments.waiting(event))
             elif isinstance(event, Progress):
-                yield updates(JOB, status=fragments.progress(event))
+                yield _progress(event)
             else:
                 takes = (*takes, event)
                 yield updates(JOB, comparison=Comparison(takes))
     spent = fragments.duration(sum(take.recipe.seconds for take in takes))
     yield updates(JOB, **idle(fragments.message(f"Done: {len(takes)} videos in {spent}.")))
+
+
+def _progress(event: Progress) -> Updates:
+    return updates(JOB, status=fragments.progress(event))
 
 
 def list_runs(kept: object) -> Any:

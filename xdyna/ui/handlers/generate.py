@@ -24,7 +24,7 @@ from xdyna.ui.job_events import Updates, idle, updates
 from xdyna.ui.jobs import animated, require, throttled
 from xdyna.ui.line import Waiting
 from xdyna.ui.remedies import Problem, problem_of
-from xdyna.ui.session import Analysis, analysed
+from xdyna.ui.session import Analysis, Looking, analysed, showing
 from xdyna.ui.settings_form import for_backend, read_settings
 from xdyna.ui.shelf import SHELF
 from xdyna.weights import is_ready
@@ -209,15 +209,9 @@ def shown(folder: Path, recipe: Recipe) -> dict[str, Any]:
     return {"video": str(files["download_video"]), "caption": fragments.caption(describe(recipe)), **downloadable}
 
 
-def _turn(looking: Any, settings: AnimationSettings, model: str) -> Iterator[Updates | Made]:
+def _turn(looking: Looking, settings: AnimationSettings, model: str) -> Iterator[Updates | Made]:
     """What is done while nobody else computes."""
-    found = None
-    with closing(looking):
-        while found is None:
-            try:
-                yield updates(JOB, status=fragments.progress(next(looking)))
-            except StopIteration as stop:
-                found = stop.value
+    found = yield from showing(looking, _looking)
     ticket = Event()
     animating = {"stop": gr.update(visible=fragments.HIDDEN), "finish": gr.update(visible=True, interactive=True)}
     yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found, ticket=ticket, **animating)
@@ -227,6 +221,10 @@ def _turn(looking: Any, settings: AnimationSettings, model: str) -> Iterator[Upd
                 yield Made(animation=event, conditions=found.conditions)
             else:
                 yield _progress(event, settings, found.conditions.fps, ticket)
+
+
+def _looking(event: Progress) -> Updates:
+    return updates(JOB, status=fragments.progress(event))
 
 
 def _progress(event: Progress, settings: AnimationSettings, fps: float, ticket: Event) -> Updates:
