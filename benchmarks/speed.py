@@ -1,6 +1,6 @@
 """Measures speed and memory and writes tables to `benchmarks/results/speed_*.json`.
 
-    python benchmarks/speed.py exact approximate memory compare mini long [--quick]
+    python benchmarks/speed.py exact approximate quality memory compare mini long [--quick]
 
 Parts alternate what they compare and give medians of ratios. `--quick` takes smaller clips and one round: for a look,
 and writes nothing.
@@ -34,6 +34,11 @@ from speed_setup import (
     timed,
 )
 
+from xdyna.benchmark.methods import Setup
+from xdyna.benchmark.outcome import PEOPLE
+from xdyna.benchmark.run import Benchmark, BenchmarkPlan, benchmark
+from xdyna.benchmark.scores import CHANGE, EXPRESSION, PLACE, POSE
+from xdyna.benchmark.summary import Cell
 from xdyna.evaluation.metrics import psnr
 from xdyna.pipelines import XDynaPipeline, XDynaStep
 from xdyna.pipelines.context import context_windows, open_windows
@@ -215,6 +220,40 @@ def approximate(quick: bool) -> list[Row]:
                 ),
             }
         )
+    return rows
+
+
+QUALITY = [name for name in APPROXIMATE if name not in ("weights in eight bits", "another seed")]
+SCORED = ("person PSNR", "face PSNR", POSE, EXPRESSION, "background PSNR", CHANGE, PLACE, "motion spectrum, dB")
+
+
+def quality(quick: bool) -> list[Row]:
+    """xdyna-mini, guidance 2: scores of `xdyna benchmark` in each mode, and which leave the interval of 25 exact steps."""
+    rows: list[Row] = []
+    exact_cells: dict[str, Cell] = {}
+    for name in QUALITY:
+        own = {"num_inference_steps": 25, "guidance_scale": 2.0} | APPROXIMATE[name]
+        sampling = {key: own.pop(key) for key in ("num_inference_steps", "guidance_scale", "scheduler") if key in own}
+        setup = Setup(**sampling, approximations=own)
+        plan = BenchmarkPlan(model="xdyna-mini", clips=3 if quick else 40, scenes=3, setup=setup)
+        *_, found = benchmark(plan)
+        assert isinstance(found, Benchmark)
+        cells = {row.score: row.cells["xdyna-mini"] for row in found.rows if row.kind == PEOPLE}
+        exact_cells = exact_cells or cells
+        outside = [
+            score
+            for score in SCORED
+            if not exact_cells[score].interval.low <= cells[score].value <= exact_cells[score].interval.high
+        ]
+        rows.append(
+            {"mode": name}
+            | {score: cells[score].value for score in SCORED}
+            | {"outside": ", ".join(outside) or "none"}
+        )
+        print_table(name, rows[-1:])
+    for edge in ("low", "high"):
+        bounds = {score: getattr(exact_cells[score].interval, edge) for score in SCORED}
+        rows.append({"mode": f"interval of exact, {edge}"} | bounds | {"outside": ""})
     return rows
 
 
@@ -400,6 +439,7 @@ def long(quick: bool) -> list[Row]:
 PARTS: dict[str, Callable[[bool], list[Row]]] = {
     "exact": exact,
     "approximate": approximate,
+    "quality": quality,
     "memory": memory,
     "compare": compare,
     "mini": mini_clip,

@@ -1,6 +1,8 @@
 """What a model and simple baselines make of a rendered clip's first frame and a driver."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +28,9 @@ class Setup:
         height: of the clips in pixels.
         width: likewise.
         num_inference_steps: of the sampler.
+        guidance_scale: 1 for none.
+        scheduler: a key of `xdyna.pipelines.schedulers.SAMPLERS`.
+        approximations: arguments of `XDynaPipeline` that leave something out, such as `guidance_end`.
         reference_mode: how attention reads the photo.
         face_control: "s-face", the driver's face patches; "landmarks", the driver's landmarks, moved to the place of
             the person's face and drawn into the pose; or "none".
@@ -34,6 +39,9 @@ class Setup:
     height: int = 224
     width: int = 128
     num_inference_steps: int = 3
+    guidance_scale: float = 1.0
+    scheduler: str = "ddim"
+    approximations: Mapping[str, Any] = field(default_factory=dict)
     reference_mode: str = "dynamics_adapter"
     face_control: str = "s-face"
 
@@ -80,9 +88,10 @@ def animate_clip(pipeline: XDynaPipeline, clip: WorldClip, number: int, setup: S
         face_local_frames=local,
         face_global_frames=whole,
         num_inference_steps=setup.num_inference_steps,
-        guidance_scale=1.0,
+        guidance_scale=setup.guidance_scale,
         reference_mode=setup.reference_mode,
         generator=torch.Generator().manual_seed(HELD_OUT_SEEDS + number),
+        **setup.approximations,
     ).frames
     return (made * 255).round().astype(np.uint8)
 

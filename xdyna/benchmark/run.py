@@ -25,6 +25,7 @@ from xdyna.benchmark.scores import background_spectrum, cut_clips, score_clip
 from xdyna.benchmark.summary import NUM_RESAMPLES, Bar, Row, measured_bars, summarise
 from xdyna.benchmark.texture_net import Textures
 from xdyna.pipelines import XDynaPipeline
+from xdyna.pipelines.schedulers import with_sampler
 from xdyna.schema import Frames, Image, InputError, Progress
 from xdyna.training.data import HELD_OUT_SEEDS
 from xdyna.weights import locate, revision
@@ -95,6 +96,7 @@ def benchmark(plan: BenchmarkPlan) -> Iterator[Progress | Benchmark]:
     textures = Textures()
     pipeline = XDynaPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+    pipeline.scheduler = with_sampler(pipeline.scheduler, plan.setup.scheduler)
     pipeline.set_progress_bar_config(disable=True)
     name = plan.model if is_shipped(plan.model) else Path(plan.model).resolve().name
     mean = mean_picture(plan.setup)
