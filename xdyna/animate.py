@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from xdyna.backends import BACKENDS, Plan
 from xdyna.config import AnimationSettings
@@ -73,6 +74,8 @@ def animate(
 ) -> Iterator[Progress | Animation]:
     """Runs a backend on a device that is free, or waits for one. Its model is loaded on first use and kept.
 
+    Of a backend that `spreads`, the windows of a long clip run on all devices that nobody else wants, too.
+
     Args:
         conditions: from `prepare` with the same size and number of frames.
         settings: how to run.
@@ -93,10 +96,12 @@ def animate(
     from xdyna.backends import all_devices, load
 
     BACKENDS[backend].check(settings)
-    with all_devices().borrow(backend) as device:
+    devices, more = all_devices(), dict[str, Any]()
+    with devices.borrow(backend) as device, devices.borrow_idle(backend) as idle:
+        if unfinished is not None:
+            more["unfinished"] = unfinished
+        if BACKENDS[backend].spreads and len(devices) > 1:
+            more["helpers"] = lambda at_most: [load(backend, name) for name in idle(at_most)]
         model = load(backend, device)
         with model.lock:
-            if unfinished is None:
-                yield from model.run(conditions, settings, stop)
-            else:
-                yield from model.run(conditions, settings, stop, unfinished)
+            yield from model.run(conditions, settings, stop, **more)

@@ -149,3 +149,58 @@ def test_variants_run_over_the_free_devices_and_come_in_their_order(two_workers:
         assert np.array_equal(mine.video.frames, theirs.video.frames)
     assert sorted(mixed) == sorted(phases)
     assert two_workers._models == dict.fromkeys(TWO, "xdyna-mini")  # both took part
+
+
+def test_idle_devices_help_until_somebody_waits_for_one() -> None:
+    pool, arrived = Devices(("0", "1", "2", "3")), threading.Event()
+
+    def arrive() -> None:
+        with pool.borrow("a"):
+            arrived.set()
+
+    with pool.borrow("a") as mine, pool.borrow_idle("a") as idle:
+        assert (mine, idle(0), idle(1), idle(9)) == ("0", [], ["1"], ["1", "2", "3"])
+        thread = threading.Thread(target=arrive)
+        thread.start()
+        assert not arrived.wait(0.1)
+        assert idle(9) == []
+        thread.join(PATIENCE_S)
+        assert arrived.is_set()
+        assert sorted(idle(9)) == ["1", "2", "3"]
+    with pool.borrow_idle("a") as idle:
+        assert len(idle(9)) == 4
+
+
+def test_a_device_that_holds_another_model_does_not_help() -> None:
+    pool = Devices(("0", "1"))
+    with pool.borrow("a"), pool.borrow("b"):
+        pass
+    with pool.borrow("a"), pool.borrow_idle("a") as idle:
+        assert idle(9) == []
+
+
+@pytest.mark.usefixtures("two_workers")
+def test_the_windows_of_a_long_clip_run_on_both_workers() -> None:
+    conditions = tiny_conditions(10)
+    settings = replace(SETTINGS, num_frames=10, context_frames=4, context_overlap=1, seed=3)
+    calls: dict[str, int] = dict.fromkeys(TWO, 0)
+
+    def made() -> np.ndarray:
+        *_, last = animate(conditions, settings, "xdyna-mini")
+        assert isinstance(last, Animation)
+        return last.video.frames
+
+    def counting(device: str) -> object:
+        def count(*_: object) -> None:
+            calls[device] += 1
+
+        return count
+
+    for device in TWO:
+        load("xdyna-mini", device).pipeline.unet.register_forward_pre_hook(counting(device))  # type: ignore[attr-defined]
+    together = made()
+    assert calls == dict.fromkeys(TWO, 4)  # two steps of four windows
+    with xdyna.backends.all_devices().borrow("xdyna-mini"):
+        alone = made()
+    assert sorted(calls.values()) == [4, 12]
+    assert np.abs(together.astype(int) - alone).max() <= 1

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -26,6 +26,7 @@ class Devices:
         self.names = tuple(names)
         self._free, self._returned = list(names), threading.Condition()
         self._models: dict[Device, str] = {}
+        self._waiting = 0
 
     def __len__(self) -> int:
         return len(self.names)
@@ -39,8 +40,12 @@ class Devices:
                 weights; then the one that has rested longest.
         """
         with self._returned:
-            while not self._free:
-                self._returned.wait()
+            self._waiting += 1
+            try:
+                while not self._free:
+                    self._returned.wait()
+            finally:
+                self._waiting -= 1
             device = next((name for name in self._free if self._models.get(name) == model), self._free[0])
             self._free.remove(device)
             self._models[device] = model
@@ -50,6 +55,42 @@ class Devices:
             with self._returned:
                 self._free.append(device)
                 self._returned.notify()
+
+    @contextmanager
+    def borrow_idle(self, model: str) -> Iterator[Callable[[int], list[Device]]]:
+        """More devices for a run that has one, as long as nobody else wants them.
+
+        Args:
+            model: that will run there. Devices that hold another one are left alone: it would have to load again.
+
+        Yields:
+            What to call before every piece of work, with the most that are of use: it gives the devices that are lent
+            for that piece. Once somebody waits for one, all go back.
+        """
+        lent: list[Device] = []
+
+        def give_back() -> None:
+            self._free += lent
+            lent.clear()
+            self._returned.notify_all()
+
+        def devices(at_most: int) -> list[Device]:
+            with self._returned:
+                if self._waiting:
+                    give_back()
+                else:
+                    idle = [name for name in self._free if self._models.get(name, model) == model]
+                    for name in idle[: max(0, at_most - len(lent))]:
+                        self._free.remove(name)
+                        self._models[name] = model
+                        lent.append(name)
+                return lent[:at_most]
+
+        try:
+            yield devices
+        finally:
+            with self._returned:
+                give_back()
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xdyna.backends.cost import Work, rates
-from xdyna.backends.interface import PHOTO_POSE, PLACING, SLOWER, Backend, Limits, Plan, Stop
+from xdyna.backends.interface import PHOTO_POSE, PLACING, SLOWER, Backend, Helpers, Limits, Plan, Stop
 from xdyna.backends.main_memory import check_main_memory
 from xdyna.backends.memory import gpu_gb
 from xdyna.backends.run import Run
@@ -119,6 +119,7 @@ class DynamiCtrlModel:
         settings: AnimationSettings,
         stop: Stop | None = None,
         unfinished: Path | None = None,
+        helpers: Helpers | None = None,
     ) -> Iterator[Progress | Animation]:
         """Yields a `Progress` per encoding, step and decoding, then one `Animation`; see `Model.run`."""
         import torch

@@ -1,7 +1,7 @@
 """What every backend says about itself, plans, shows and does. Nothing here loads a model."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from threading import Lock
@@ -113,14 +113,20 @@ class Model(Protocol):
         settings: AnimationSettings,
         stop: Stop | None = None,
         unfinished: Path | None = None,
+        helpers: "Helpers | None" = None,
     ) -> Iterator[Progress | Animation]:
         """Yields a `Progress` at least once per denoising step, then one `Animation`.
 
         `unfinished` is a folder that only this run uses: killed, the same run goes on there, if the backend `resumes`.
+        `helpers` gives at most so many models of the same backend on other devices, to be asked before every step, if
+        the backend `spreads`.
         Once `stop` returns True, the run ends with the current denoising step and yields what it has. Closing the
         iterator drops the work at once.
         """
         ...
+
+
+Helpers = Callable[[int], Sequence[Model]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +145,7 @@ class Backend(ABC):
         native_fps: frame rate of the clips it was trained on, or None where any will do.
         stops: what the user keeps of a run that was stopped.
         resumes: whether a run that was killed can go on.
+        spreads: whether one run can use several devices.
         min_gpu_gb: memory of the smallest GPU that can run it, in its smallest memory mode; 0 for a CPU.
     """
 
@@ -153,6 +160,7 @@ class Backend(ABC):
     native_fps: float | None = None
     stops: Literal["a draft", "nothing"] = "a draft"
     resumes: bool = False
+    spreads: bool = False
     min_gpu_gb: float = 0.0
 
     @abstractmethod

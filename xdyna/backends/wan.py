@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 from xdyna.backends.cost import Work, rates
-from xdyna.backends.interface import SLOWER, Backend, Limits, Plan, Stop
+from xdyna.backends.interface import SLOWER, Backend, Helpers, Limits, Plan, Stop
 from xdyna.backends.main_memory import check_main_memory
 from xdyna.backends.memory import fitting_mode, gpu_gb
 from xdyna.backends.run import Run
@@ -130,6 +130,7 @@ class WanModel:
         settings: AnimationSettings,
         stop: Stop | None = None,
         unfinished: Path | None = None,
+        helpers: Helpers | None = None,
     ) -> Iterator[Progress | Animation]:
         """Yields a `Progress` per denoising step, then one `Animation`; see `Model.run`."""
         from PIL import Image

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from xdyna.backends.cost import Work, rates
-from xdyna.backends.interface import PLACING, Backend, Plan, Stop
+from xdyna.backends.interface import PLACING, Backend, Helpers, Plan, Stop
 from xdyna.backends.memory import fitting_mode, gpu_gb
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
@@ -132,6 +132,7 @@ class XDynaModel:
         settings: AnimationSettings,
         stop: Stop | None = None,
         unfinished: Path | None = None,
+        helpers: Helpers | None = None,
     ) -> Iterator[Progress | Animation]:
         """Yields a `Progress` per window and per decoded frame, then one `Animation`; see `Model.run`."""
         import torch
@@ -147,6 +148,13 @@ class XDynaModel:
         self._place(plan.memory_mode, settings)
         seen = self.backend.prepare(conditions, settings)
         self.pipeline.scheduler = with_sampler(self.pipeline.scheduler, settings.scheduler)
+
+        def helping(at_most: int) -> list["XDynaPipeline"]:
+            models = [model for model in helpers(at_most) if isinstance(model, XDynaModel)] if helpers else []
+            for model in models:
+                model._place(plan.memory_mode, settings)
+            return [model.pipeline for model in models]
+
         events = self.pipeline.stream(
             image=crop_to_aspect(conditions.reference_image, conditions.size, conditions.photo_box),
             pose_frames=seen["pose"],
@@ -175,6 +183,7 @@ class XDynaModel:
             feature_cache_interval=settings.feature_cache_interval,
             generator=torch.Generator().manual_seed(settings.seed),
             unfinished=unfinished,
+            helpers=helping,
             output_type="uint8",
         )
         steps_done = 0
@@ -233,6 +242,7 @@ XDYNA = XDyna(
     needs=frozenset({"pose", "face", "gpu"}),
     options=(*OPTIONS, "weight_storage", "decoder"),
     resumes=True,
+    spreads=True,
     min_gpu_gb=20.0,
 )
 
@@ -248,4 +258,5 @@ XDYNA_MINI = XDyna(
     needs=frozenset({"pose", "face"}),
     options=OPTIONS,
     resumes=True,
+    spreads=True,
 )

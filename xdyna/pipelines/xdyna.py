@@ -1,6 +1,6 @@
 """The X-Dyna pipeline."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPV
 from xdyna.models import PatchAutoencoder, Resampler, XDynaUNet
 from xdyna.models.condition_embedding import AheadConditionEmbedding
 from xdyna.photo import crop_to_aspect
-from xdyna.pipelines.approximations import approximations
+from xdyna.pipelines.approximations import Approximations, approximations
 from xdyna.pipelines.content_cache import ContentCache, Key, content_hash, weights_key
 from xdyna.pipelines.context import SCHEDULES, context_windows, open_windows
 from xdyna.pipelines.controls import Control, Windows
@@ -28,9 +28,12 @@ from xdyna.pipelines.latents import downgraded
 from xdyna.pipelines.memory import MEMORY_MODES, place, store_in_float8
 from xdyna.pipelines.person import StaticBackground, latent_masks
 from xdyna.pipelines.schedulers import clean_estimate, noise_levels
+from xdyna.pipelines.spread import predict_together
 from xdyna.pipelines.unfinished import UnfinishedRun, run_key
 from xdyna.pipelines.xdyna_inputs import check_choice, check_clips, check_decoder, check_masks, check_range
 from xdyna.schema import Floats, Frames, Image
+
+Helpers = Callable[[int], Sequence["XDynaPipeline"]]
 
 CACHE_BYTES = 2**30  # what is kept from one run for the next: encodings and embedded clips
 
@@ -258,6 +261,7 @@ class XDynaPipeline(DiffusionPipeline):
         reference_cache: bool = False,
         feature_cache_interval: int = 1,
         unfinished: Path | None = None,
+        helpers: "Helpers | None" = None,
         generator: torch.Generator | None = None,
         prompt_embeds: Tensor | None = None,
         image_embeds: Tensor | None = None,
@@ -307,6 +311,9 @@ class XDynaPipeline(DiffusionPipeline):
                 coarse features are those of the step before. 1 is exact; more is an approximation.
             unfinished: a folder for this run alone. If the program is killed, the same call with the same folder goes
                 on where it was; it is empty again in the end.
+            helpers: asked before every step for at most so many pipelines with the same weights on other devices,
+                which take their share of its windows; the result is the same within float tolerance. Not asked with
+                a feature cache, whose features stay on one device.
             generator: source of every random draw; the same seed gives the same result on one machine.
             prompt_embeds: `(2, tokens, dim)` [negative, positive] instead of the prompts.
             image_embeds: `(2, tokens, dim)` [unconditional, conditional] instead of CLIP.
@@ -356,12 +363,13 @@ class XDynaPipeline(DiffusionPipeline):
             reference_latents = self.sample_reference(self._reference_moments(image, height, width), generator)
 
         # 3. Prepare conditions
-        controls: list[Control] = []
-        if controlnet_pose_scale:
-            controls.append(self._control(self.controlnet_pose, [pose_frames], controlnet_pose_scale))
-        if controlnet_face_scale and face_local_frames is not None and face_global_frames is not None:
-            patches = [face_local_frames, face_global_frames]
-            controls.append(self._control(self.controlnet_face, patches, controlnet_face_scale))
+        faces: list[Frames] = []
+        if face_local_frames is not None and face_global_frames is not None:
+            faces = [face_local_frames, face_global_frames]
+        read = {
+            "controlnet_pose": ([pose_frames], controlnet_pose_scale),
+            "controlnet_face": (faces, controlnet_face_scale),
+        }
         masks = None
         if person_masks is not None and any(masked.values()):
             masks = latent_masks(person_masks, reference_latents)
@@ -397,16 +405,33 @@ class XDynaPipeline(DiffusionPipeline):
         windows = [lay(num_frames, context_frames, context_overlap, offset) for offset in window_offsets]
         fade = context_overlap if window_schedule == "open" else 0
 
+        def denoiser(pipeline: XDynaPipeline, approximate: Approximations) -> Denoiser:
+            here = pipeline._device
+            return Denoiser(
+                pipeline.unet,
+                timesteps,
+                reference_latents.to(here),
+                prompt_embeds.to(here),
+                image_embeds.to(here),
+                pipeline._controls(read),
+                options=options,
+                person_masks=None if masks is None else masks.to(here),
+                controls_on_person_only=controls_on_person_only,
+                memory=self.memory,
+                approximations=approximate,
+            )
+
         # 5. Denoise, from where an earlier call was killed if there was one
         kept = None
         if unfinished is not None:
             tensors = [reference_latents, prompt_embeds, image_embeds, latents, next(self.unet.parameters())]
             tensors += [] if masks is None else [masks]
-            drawn = [clip for control in controls for clip in control.clips]
+            drawn = [clip for clips, scale in read.values() if scale for clip in clips]
             key = run_key(
                 [*(tensor.detach().float().cpu().numpy() for tensor in tensors), *drawn],
                 [options, windows, fade, guidance_scale, guidance_start, guidance_end, reference_cache],
-                [feature_cache_interval, controls_on_person_only, static_background, [c.scale for c in controls]],
+                [feature_cache_interval, controls_on_person_only, static_background],
+                [scale for _, scale in read.values()],
                 [type(self.scheduler).__name__, dict(self.scheduler.config), timesteps.tolist()],
             )
             kept = UnfinishedRun(unfinished, key)
@@ -414,25 +439,21 @@ class XDynaPipeline(DiffusionPipeline):
         first = 0 if kept is None else kept.next_step
         total, finished, last = sum(map(len, windows)), sum(map(len, windows[:first])), first - 1
         with approximations(self.unet, self.cache, reference_cache, feature_cache_interval) as approximate:
-            denoiser = Denoiser(
-                self.unet,
-                timesteps,
-                reference_latents,
-                prompt_embeds,
-                image_embeds,
-                controls,
-                options=options,
-                person_masks=masks,
-                controls_on_person_only=controls_on_person_only,
-                memory=self.memory,
-                approximations=approximate,
-            )
+            main = denoiser(self, approximate)
+            helping: dict[XDynaPipeline, Denoiser] = {}
             for i in range(first, len(timesteps)):
                 last = i
                 guided = guidance_scale > 1 and guidance_start <= i / len(timesteps) < guidance_end
                 model_input = self.scheduler.scale_model_input(latents, timesteps[i])
                 blend = WindowBlend(latents, halves=2 if guided else 1, overlap=fade)
-                for window, predicted in self._windows(denoiser, i, model_input, windows[i], guided, kept):
+                denoisers = [main]
+                if helpers is not None and approximate.deep is None:
+                    for helper in helpers(len(windows[i]) - 1):
+                        if helper not in helping:
+                            own = Approximations(helper.cache if reference_cache else None)
+                            helping[helper] = denoiser(helper, own)
+                        denoisers.append(helping[helper])
+                for window, predicted in self._windows(denoisers, i, model_input, windows[i], guided, kept):
                     blend.add(window, predicted)
                     finished += 1
                     if window is not windows[i][-1]:
@@ -482,19 +503,25 @@ class XDynaPipeline(DiffusionPipeline):
 
     @staticmethod
     def _windows(
-        denoiser: Denoiser, step: int, latents: Tensor, windows: Windows, guided: bool, kept: UnfinishedRun | None
+        denoisers: Sequence[Denoiser],
+        step: int,
+        latents: Tensor,
+        windows: Windows,
+        guided: bool,
+        kept: UnfinishedRun | None,
     ) -> Iterator[tuple[Sequence[int], Tensor]]:
         """Each window and what is predicted for it, `(halves, channels, frames, h, w)`; finished ones are read."""
-        if denoiser.approximations.deep is not None:
+        main = denoisers[0]
+        if main.approximations.deep is not None:
             kept = None  # the features of finished windows would be missing
         read = [] if kept is None else kept.finished_windows(step)
-        whole_groups = len(read) - len(read) % denoiser.memory.windows_at_once
+        whole_groups = len(read) - len(read) % main.memory.windows_at_once
         number = len(read) if len(read) == len(windows) else whole_groups
         for window, predicted in zip(windows, read[:number], strict=False):
             yield window, predicted.to(latents)
         if number == len(windows):
             return
-        for group, batch in denoiser.predict(step, latents, windows, guided, number):
+        for group, batch in predict_together(denoisers, step, latents, windows, guided, number):
             for window, predicted in zip(group, batch.unbind(dim=1), strict=True):
                 if kept is not None and len(windows) > 1:
                     kept.finish_window(step, number, predicted)
@@ -563,8 +590,13 @@ class XDynaPipeline(DiffusionPipeline):
         """Of the cache: what was kept on another device or in another type is of no use."""
         return *parts, self._device, self.unet.dtype
 
-    def _control(self, controlnet: ControlNetModel, clips: list[Frames], scale: float) -> Control:
-        return Control(controlnet, clips, scale, self._device, self.cache)
+    def _controls(self, read: Mapping[str, tuple[list[Frames], float]]) -> list[Control]:
+        """The ControlNets that run, by name with the clips they read and the scale of their residuals."""
+        return [
+            Control(getattr(self, name), clips, scale, self._device, self.cache)
+            for name, (clips, scale) in read.items()
+            if clips and scale
+        ]
 
     @staticmethod
     def _draw_offset(context_frames: int, generator: torch.Generator | None) -> int:
