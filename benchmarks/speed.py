@@ -172,7 +172,7 @@ def approximate(quick: bool) -> list[Row]:
     exact_weights, rounded_weights = mini(), mini()
     rounded_weights.store_weights_in_float8()
     base = exact_weights.scheduler
-    num_clips, num_frames = (1, 2) if quick else (6, 8)
+    num_clips, num_frames = (1, 2) if quick else (4, 8)
     flops: dict[str, int] = {}
     clips = [drawn_inputs(num_frames, 1_000_000_000 + k) for k in range(num_clips)]
     results: dict[str, list[tuple[float, float, torch.Tensor, np.ndarray]]] = {name: [] for name in APPROXIMATE}

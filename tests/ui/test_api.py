@@ -1,8 +1,10 @@
 """The public endpoints, called as another program would."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
@@ -13,7 +15,8 @@ from xdyna.config import AnimationSettings
 from xdyna.recipe import read_recipe
 from xdyna.video import probe
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 FILES = {"photo": handle_file(EXAMPLES / "sea_photo.png"), "clip": handle_file(EXAMPLES / "sea_clip.mp4")}
 FAST = {"num_frames": 3, "num_inference_steps": 1}
 
@@ -48,6 +51,18 @@ def test_analyze_shows_what_the_chosen_model_sees(client: Client) -> None:
     _, pose_clip, faces, report = client.predict(**FILES, **wanted, api_name="/analyze")
     assert (faces, report["num_frames"]) == (None, 5)
     assert probe(Path(pose_clip)).width == 4 * 128
+
+
+def test_the_example_in_the_readme_runs(server: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"<!-- api-example -->\n```python\n(.*?)```", readme, re.DOTALL)
+    assert code
+    monkeypatch.chdir(ROOT)
+    names: dict[str, Any] = {}
+    exec(code[1].replace("http://127.0.0.1:7860", server.url), names)
+    assert read_recipe(Path(names["video"])).settings["seed"] == 7
+    assert names["report"]["num_frames"] == 8
+    assert len(read_comparison(Path(names["side_by_side"]))) == len(names["motion"]) >= 2
 
 
 def test_generate(client: Client) -> None:
