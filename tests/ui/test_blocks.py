@@ -8,8 +8,9 @@ import gradio as gr
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 from ui.conftest import free_port
+from ui.visitor import answer_late
 
 from xdyna.ui.blocks import WholeMessages
 from xdyna.ui.fragments import HIDDEN
@@ -31,13 +32,6 @@ def tell() -> Iterator[Any]:
         time.sleep(0.1)
 
 
-def delayed(route: Route) -> None:
-    """An answer that a busy browser sees only after some of the job's messages."""
-    response = route.fetch()
-    time.sleep(1)
-    route.fulfill(response=response)
-
-
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr("gradio.networking.url_ok", lambda url: True)  # its patience of 3 s is not a busy machine's
@@ -56,7 +50,7 @@ def test_an_update_arrives_together_with_those_that_follow_it(url: str, visit: C
     page = visit(url)
     page.locator("#other").click()
     expect(page.locator("#number")).to_contain_text("1")
-    page.route("**/queue/join*", delayed)
+    page.route("**/queue/join*", lambda route: answer_late(route))
     page.locator("#analyse").click()
     expect(page.locator("#told")).to_contain_text("number")
     expect(page.locator("#appearing")).to_be_visible(timeout=5_000)

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from ui.conftest import free_port
 from ui.slow_backend import SlowBackend
 from ui.visitor import (
+    answer_late,
     choose_example,
     customise,
     expect_playing,
@@ -34,6 +35,7 @@ from xdyna.recipe import AI_NOTE, read_recipe
 from xdyna.schema import Conditions, Progress
 from xdyna.ui.demo import launch
 from xdyna.ui.gpu import GPU_LINE, OUT_OF_MEMORY
+from xdyna.ui.handlers.generate import FINISHING
 from xdyna.video import probe, read_metadata
 
 pytestmark = pytest.mark.browser
@@ -148,6 +150,7 @@ def test_stop_ends_the_work_within_a_step_and_keeps_what_is_done(
     backend.gate.clear()
     start(page, steps=100)
     expect_text(page, "#run-status", r"step \d+ of 100")
+    page.route("**/run/predict", lambda route: answer_late(route, FINISHING))
     page.locator("#finish").click()
     wait_until(lambda: backend.running == 0, page)
     assert (backend.stopped, backend.closed) == (1, 0)

@@ -1,9 +1,10 @@
 """What a visitor does on the page, and what they see."""
 
 import re
+import time
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -97,6 +98,14 @@ def remember(page: Page, place: str) -> None:
 
 def remembered(page: Page) -> str:
     return "\n".join(page.evaluate("window.remembered"))
+
+
+def answer_late(route: Route, words: str = "") -> None:
+    """For `page.route`: a busy browser sees an answer with these words only after messages that were sent later."""
+    response = route.fetch()
+    if words in response.text():
+        time.sleep(3)
+    route.fulfill(response=response)
 
 
 def expect_ready(page: Page) -> None:

@@ -42,7 +42,7 @@ JOB = ("status", *BUTTONS, "live", "ticket", "fix", "fix_button", "analysis", "s
 COST = ("preset", "start", "cost")
 CUSTOM = "custom"
 MAX_SEED = 2**31
-FINISHING = "Stopping after this step…"
+FINISH, FINISHING = "Stop, keep what is done", "Stopping after this step…"
 KEPT_DRAFT = "Stopped. Here is the draft of what was done."
 
 
@@ -122,12 +122,16 @@ def model_note(model: str) -> str:
     return "".join(f'<p class="hint">{escape(text)}</p>' for text in (backend.notice, backend.lacking()) if text)
 
 
-def finish(ticket: Event | None) -> tuple[Any, Any]:
-    """Asks the visitor's run to end with its current step and keep what is done. Returns the button and the status."""
+def finish(ticket: Event | None) -> Any:
+    """Asks the visitor's run to end with its current step and keep what is done.
+
+    Returns:
+        The button and nothing else: this answer may come after the run's own last one.
+    """
     if ticket is None:
-        return gr.skip(), gr.skip()
+        return gr.skip()
     ticket.set()
-    return gr.update(interactive=False), fragments.message(FINISHING)
+    return gr.update(interactive=False, value=FINISHING)
 
 
 def buttons_again() -> Updates:
@@ -213,7 +217,10 @@ def _turn(looking: Looking, settings: AnimationSettings, model: str) -> Iterator
     """What is done while nobody else computes."""
     found = yield from showing(looking, _looking)
     ticket = Event()
-    animating = {"stop": gr.update(visible=fragments.HIDDEN), "finish": gr.update(visible=True, interactive=True)}
+    animating = {
+        "stop": gr.update(visible=fragments.HIDDEN),
+        "finish": gr.update(visible=True, interactive=True, value=FINISH),
+    }
     yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found, ticket=ticket, **animating)
     with closing(throttled(animated(found.conditions, settings, model, ticket))) as events:  # type: ignore[type-var]
         for event in events:

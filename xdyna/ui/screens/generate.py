@@ -104,7 +104,7 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
         queue=GPU_QUEUE,
         api_name="page_generate",
     )
-    parts.finish.click(handlers.finish, inputs=parts.ticket, outputs=[parts.finish, parts.status], **IMMEDIATE)
+    parts.finish.click(handlers.finish, inputs=parts.ticket, outputs=parts.finish, **IMMEDIATE)
     again = components(handlers.BUTTONS, parts)
     given_up = parts.stop.click(partial(time.sleep, SETTLE_S), **IMMEDIATE)
     given_up.then(handlers.buttons_again, outputs=again, **IMMEDIATE)
@@ -195,9 +195,7 @@ def _add_buttons(model: str, defaults: AnimationSettings) -> dict[str, Any]:
     if lacking:
         gr.HTML(fragments.error(lacking), padding=False, elem_id="lacking")
     stop = gr.Button("Cancel", variant="stop", size="lg", visible=fragments.HIDDEN, elem_id="stop")
-    finish = gr.Button(
-        "Stop, keep what is done", variant="stop", size="lg", visible=fragments.HIDDEN, elem_id="finish"
-    )
+    finish = gr.Button(handlers.FINISH, variant="stop", size="lg", visible=fragments.HIDDEN, elem_id="finish")
     return {"start": start, "stop": stop, "finish": finish}
 
 
