@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,6 +28,9 @@ from ui.visitor import (
     source,
     upload,
 )
+
+from xdyna.backends import BACKENDS
+from xdyna.ui.handlers.check import Newest, asked, due
 
 pytestmark = pytest.mark.browser
 
@@ -102,6 +107,14 @@ def test_the_person_is_chosen_by_a_click(page: Page, tmp_path: Path) -> None:
     page.locator("[data-where=photo][data-person='2']").click()
     expect_text(page, "#checks", "number 2 is animated")
     expect(page.locator("[data-where=photo][data-person='2']")).to_have_attribute("aria-pressed", "true")
+
+
+def test_what_the_button_has_asked_for_is_not_asked_for_again_by_its_change_of_screen() -> None:
+    newest, settings = Newest(), asdict(BACKENDS["xdyna-mini"].defaults)
+    assert due("photo", "clip", None, True, None, newest, ("photo", "clip"), **settings) != gr.skip()
+    asked("photo", "clip", None, True, None, newest, **settings)
+    assert due("photo", "clip", None, True, None, newest, ("photo", "clip"), **settings) == gr.skip()
+    assert due("photo", "other", None, True, None, newest, ("photo", "other"), **settings) != gr.skip()
 
 
 def test_stop_ends_the_analysis_and_it_can_be_started_again(page: Page) -> None:

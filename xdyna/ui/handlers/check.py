@@ -1,7 +1,7 @@
 """Events of the screen "What the model will see"."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -39,9 +39,11 @@ class Newest:
 
     Attributes:
         inputs: what the newest one looks at, or None where none runs.
+        asked: what the visitor has asked to look at since, or None.
     """
 
     inputs: tuple[object, ...] | None = None
+    asked: tuple[object, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def due(
     motion: str | None,
     consent: bool,
     analysis: Analysis | None,
+    newest: Newest,
     valid: tuple[str, str] | None,
     **settings: Any,
 ) -> Any:
@@ -73,11 +76,25 @@ def due(
         inputs = analysis_inputs(photo, motion or clip, read_settings(settings))
     except InputError:  # the analysis itself will say so
         return object()
-    return gr.skip() if analysis is not None and analysis.inputs == inputs else object()
+    known = (newest.asked, newest.inputs, analysis and analysis.inputs)
+    return gr.skip() if inputs in known else object()
 
 
-def asked() -> tuple[object, str]:
-    """An Analyse button: analyse, and go to this screen."""
+def asked(
+    photo: str | None,
+    clip: str | None,
+    motion: str | None,
+    consent: bool,
+    analysis: Analysis | None,
+    newest: Newest,
+    **settings: Any,
+) -> tuple[object, str]:
+    """An Analyse button: analyse, and go to this screen.
+
+    `due` is told, which hears of the new screen and would ask a second time: Stop could then end only one of both.
+    """
+    with suppress(InputError):  # the analysis itself will say so
+        newest.asked = analysis_inputs(photo, motion or clip, read_settings(settings))
     return object(), "check"
 
 
@@ -97,7 +114,7 @@ def analyse(
     if newest.inputs == inputs:  # it is being done
         yield updates(JOB)  # without a yield Gradio would empty the outputs, the words of the buttons too
         return
-    newest.inputs = inputs
+    newest.inputs, newest.asked = inputs, None
     phase = ""
     try:
         with closing(analysed(photo, clip, motion, consent, analysis, read)) as events:

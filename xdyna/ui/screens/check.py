@@ -127,7 +127,7 @@ def _wire_starts(parts: CheckParts, session: Session, inputs: InputsParts) -> No
     settings: dict[str, Any] = session.settings
     look: dict[str, Any] = {
         "fn": handlers.due,
-        "inputs": [*session.sources, inputs.valid],
+        "inputs": [*session.sources, parts.newest, inputs.valid],
         "inputs_kwargs": settings,
         "outputs": parts.go,
         **SETTING_STATE,
@@ -141,7 +141,12 @@ def _wire_starts(parts: CheckParts, session: Session, inputs: InputsParts) -> No
         **IMMEDIATE,
     }
     gr.on(
-        [inputs.analyse.click, parts.start.click], handlers.asked, outputs=[parts.go, session.stepper], **SETTING_STATE
+        [inputs.analyse.click, parts.start.click],
+        handlers.asked,
+        inputs=[*session.sources, parts.newest],
+        inputs_kwargs=settings,
+        outputs=[parts.go, session.stepper],
+        **SETTING_STATE,
     )
     nudges = [settings[name] for name in ("nudge_zoom", "nudge_x", "nudge_y")]
     typed = [settings[name].submit for name in ("photo_person", "clip_person")]
