@@ -1,6 +1,6 @@
 """What the screens share: the visitor's files and settings, and what was found and made of them."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,8 @@ from gradio.components import Component
 
 from xdyna.config import AnimationSettings
 from xdyna.schema import Conditions, Progress
-from xdyna.ui.job_events import Updates
+from xdyna.ui import fragments
+from xdyna.ui.job_events import Updates, updates
 from xdyna.ui.jobs import conditions_of, throttled
 
 Looking = Generator[Progress, None, "Analysis"]
@@ -107,12 +108,12 @@ def analysed(
     raise AssertionError("a preparation always ends with its conditions")
 
 
-def showing(looking: Looking, show: Callable[[Progress], Updates]) -> Generator[Updates, None, Analysis]:
-    """As `analysed`, with every progress made into what the page shows of it."""
+def showing(looking: Looking, names: Sequence[str]) -> Generator[Updates, None, Analysis]:
+    """As `analysed`, with every progress shown as the status of the job that may change `names`."""
     with closing(looking):
         while True:
             try:
                 event = next(looking)
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
-            yield show(event)
+            yield updates(names, status=fragments.progress(event))

@@ -114,7 +114,7 @@ def run_comparison(
 ) -> Iterator[Updates]:
     """The Compare button: analyses if that is still to be done, then makes one variant after another."""
     variants, read = variants_of(question, own, chosen), BACKENDS[model].own(read_settings(settings))
-    found = yield from showing(analysed(photo, clip, motion, consent, analysis, read), _progress)
+    found = yield from showing(analysed(photo, clip, motion, consent, analysis, read), JOB)
     yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found)
     takes: tuple[Take, ...] = ()
     job = throttled(compare_in_turn(found.conditions, read, variants, model))
@@ -123,16 +123,12 @@ def run_comparison(
             if isinstance(event, Waiting):
                 yield updates(JOB, status=fragments.waiting(event))
             elif isinstance(event, Progress):
-                yield _progress(event)
+                yield updates(JOB, status=fragments.progress(event))
             else:
                 takes = (*takes, event)
                 yield updates(JOB, comparison=Comparison(takes))
     spent = fragments.duration(sum(take.recipe.seconds for take in takes))
     yield updates(JOB, **idle(fragments.message(f"Done: {len(takes)} videos in {spent}.")))
-
-
-def _progress(event: Progress) -> Updates:
-    return updates(JOB, status=fragments.progress(event))
 
 
 def list_runs(kept: object) -> Any:

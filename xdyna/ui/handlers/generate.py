@@ -215,7 +215,7 @@ def shown(folder: Path, recipe: Recipe) -> dict[str, Any]:
 
 def _turn(looking: Looking, settings: AnimationSettings, model: str) -> Iterator[Updates | Made]:
     """What is done while nobody else computes."""
-    found = yield from showing(looking, _looking)
+    found = yield from showing(looking, JOB)
     ticket = Event()
     animating = {
         "stop": gr.update(visible=fragments.HIDDEN),
@@ -228,10 +228,6 @@ def _turn(looking: Looking, settings: AnimationSettings, model: str) -> Iterator
                 yield Made(animation=event, conditions=found.conditions)
             else:
                 yield _progress(event, settings, found.conditions.fps, ticket)
-
-
-def _looking(event: Progress) -> Updates:
-    return updates(JOB, status=fragments.progress(event))
 
 
 def _progress(event: Progress, settings: AnimationSettings, fps: float, ticket: Event) -> Updates:
