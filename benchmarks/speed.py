@@ -1,6 +1,6 @@
 """Measures speed and memory and writes tables to `benchmarks/results/speed_*.json`.
 
-    python benchmarks/speed.py exact approximate quality memory compare mini long [--quick]
+    python benchmarks/speed.py exact operators approximate quality memory compare mini long [--quick]
 
 Parts alternate what they compare and give medians of ratios. `--quick` takes smaller clips and one round: for a look,
 and writes nothing.
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from speed_operators import operators
 from speed_setup import (
     MID,
     FlopCounter,
@@ -442,6 +443,7 @@ def long(quick: bool) -> list[Row]:
 
 PARTS: dict[str, Callable[[bool], list[Row]]] = {
     "exact": exact,
+    "operators": operators,
     "approximate": approximate,
     "quality": quality,
     "memory": memory,
