@@ -10,6 +10,7 @@ from xdyna.config import AnimationSettings
 from xdyna.ui import fragments
 from xdyna.ui.handlers import check as handlers
 from xdyna.ui.job_events import ANALYSIS_QUEUE, IMMEDIATE, PRIVATE, SETTING_STATE, components, wire_job
+from xdyna.ui.latest import latest
 from xdyna.ui.people import CHOOSE
 from xdyna.ui.screens.inputs import InputsParts
 from xdyna.ui.session import Session
@@ -107,13 +108,12 @@ def wire_check(parts: CheckParts, session: Session, inputs: InputsParts) -> None
         trigger_mode="multiple",
     )
     parts.status.change(None, js="shown => shown", inputs=parts.status, outputs=inputs.glance, **IMMEDIATE)
-    gr.on(
+    latest(  # one after another: what was drawn for an earlier model must not come last
         [session.analysis.change, session.stepper.change],
         handlers.show,
         inputs=[*session.sources, session.model, session.stepper, parts.shown, parts.opacity],
         inputs_kwargs=settings,
         outputs=components(handlers.SHOWN, parts),
-        trigger_mode="always_last",  # one after another: what was drawn for an earlier model must not come last
         concurrency_limit=4,
         **PRIVATE,
     )
@@ -137,7 +137,6 @@ def _wire_starts(parts: CheckParts, session: Session, inputs: InputsParts) -> No
         "inputs": [session.analysis, session.model, parts.frame, parts.opacity],
         "inputs_kwargs": settings,
         "outputs": components(handlers.DRAWN, parts),
-        "trigger_mode": "always_last",
         **IMMEDIATE,
     }
     gr.on(
@@ -150,14 +149,14 @@ def _wire_starts(parts: CheckParts, session: Session, inputs: InputsParts) -> No
     )
     nudges = [settings[name] for name in ("nudge_zoom", "nudge_x", "nudge_y")]
     typed = [settings[name].submit for name in ("photo_person", "clip_person")]
-    gr.on([parts.frame.input, parts.opacity.input, settings["retarget"].input, *(n.input for n in nudges)], **draw)
+    latest([parts.frame.input, parts.opacity.input, settings["retarget"].input, *(n.input for n in nudges)], **draw)
     settled = [settings["retarget"].input, *(nudge.release for nudge in nudges), *typed]
-    gr.on([inputs.valid.change, session.stepper.change, *settled], **look)
+    latest([inputs.valid.change, session.stepper.change, *settled], **look)
     chosen = [settings["photo_person"], settings["clip_person"]]
     parts.people.select(handlers.choose_person, outputs=chosen, **IMMEDIATE).then(**look)
     parts.checks.select(
         handlers.apply_fix, inputs=session.analysis, outputs=list(settings.values()), **IMMEDIATE
-    ).then(**draw).then(**look)
+    ).then(**draw, trigger_mode="always_last").then(**look)
 
 
 def _add_placing(defaults: AnimationSettings) -> tuple[dict[str, Any], dict[str, Component]]:

@@ -10,6 +10,7 @@ from xdyna.compare.variants import AXES, EXAMPLE
 from xdyna.ui import fragments
 from xdyna.ui.handlers import compare as handlers
 from xdyna.ui.job_events import ANALYSIS_QUEUE, GPU_QUEUE, IMMEDIATE, PRIVATE, components, wire_job
+from xdyna.ui.latest import latest
 from xdyna.ui.session import SESSION_S, Session
 from xdyna.ui.stepper import screen
 
@@ -67,13 +68,12 @@ def wire_compare(parts: CompareParts, session: Session) -> None:
         session: shared components.
     """
     wanted: list[Any] = [parts.question, parts.own, *parts.chosen.values()]
-    gr.on(
+    latest(
         [*(part.change for part in wanted), session.model.change, session.stepper.change, session.analysis.change],
         handlers.describe,
         inputs=[session.model, session.analysis, *wanted],
         inputs_kwargs=session.settings,
         outputs=parts.about,
-        trigger_mode="always_last",
         **IMMEDIATE,
     )
     wire_job(
@@ -86,12 +86,11 @@ def wire_compare(parts: CompareParts, session: Session) -> None:
         queue=GPU_QUEUE,
         api_name="page_compare",
     )
-    gr.on(
+    latest(
         [session.stepper.change, session.runs.change],
         handlers.list_runs,
         inputs=session.runs,
         outputs=parts.runs,
-        trigger_mode="always_last",
         **IMMEDIATE,
     )
     parts.open_videos.click(
@@ -101,11 +100,11 @@ def wire_compare(parts: CompareParts, session: Session) -> None:
         **PRIVATE,
         **ANALYSIS_QUEUE,
     )
-    parts.comparison.change(
+    latest(
+        [parts.comparison.change],
         handlers.show,
         inputs=parts.comparison,
         outputs=components(handlers.SHOWN, parts),
-        trigger_mode="always_last",
         **PRIVATE,
         **ANALYSIS_QUEUE,
     )
@@ -114,7 +113,7 @@ def wire_compare(parts: CompareParts, session: Session) -> None:
             handlers.wipe,
             inputs=[parts.comparison, parts.left, parts.right, parts.bar],
             outputs=parts.wipe,
-            trigger_mode="always_last",
+            trigger_mode="always_last",  # `gr.on` knows no events of a gr.HTML, so not `latest`: each has this alone
             **IMMEDIATE,
         )
 

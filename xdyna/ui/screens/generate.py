@@ -17,6 +17,7 @@ from xdyna.schema import InputError
 from xdyna.ui import fragments
 from xdyna.ui.handlers import generate as handlers
 from xdyna.ui.job_events import GPU_QUEUE, IMMEDIATE, PRIVATE, SETTLE_S, components, wire_job
+from xdyna.ui.latest import latest
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import MAIN, OTHER, add_input
 from xdyna.ui.stepper import screen
@@ -127,7 +128,7 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
         outputs=[parts.model_note, parts.start, *form],
         **IMMEDIATE,
     )
-    gr.on(
+    latest(
         [
             session.analysis.change,
             session.result.change,
@@ -138,7 +139,6 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
         inputs=[session.analysis, parts.model],
         inputs_kwargs=settings,
         outputs=components(handlers.COST, parts),
-        trigger_mode="always_last",
         **PRIVATE,
         concurrency_limit=None,
     )

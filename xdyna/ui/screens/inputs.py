@@ -13,6 +13,7 @@ from xdyna.ui.examples import Example, load_examples
 from xdyna.ui.guide import guide
 from xdyna.ui.handlers import inputs as handlers
 from xdyna.ui.job_events import IMMEDIATE, PRIVATE, SETTING_STATE, components
+from xdyna.ui.latest import latest
 from xdyna.ui.photo_input import photo_input
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import CLIP, LIVE, add_input
@@ -97,14 +98,14 @@ def wire_inputs(parts: InputsParts, session: Session) -> None:
 
 def _wire_files(parts: InputsParts, session: Session) -> None:
     settings: dict[str, Any] = session.settings
-    photo_read = gr.on(
+    photo_read = latest(
         [parts.photo.change, settings["width"].change, settings["height"].change],
         handlers.describe_photo,
         inputs=[parts.photo, settings["width"], settings["height"]],
         outputs=[parts.photo_note, parts.photo_problem],
         **PRIVATE,
     )
-    clip_read = gr.on(
+    clip_read = latest(
         [parts.clip.change, parts.motion.change],
         handlers.describe_clip,
         inputs=[parts.clip, parts.motion, parts.start, settings["num_frames"], settings["fps"]],
@@ -117,7 +118,7 @@ def _wire_files(parts: InputsParts, session: Session) -> None:
     # One event that starts again when anything has changed meanwhile: of several, the last to end could be outdated.
     for event in (photo_read.then, clip_read.then, parts.consent.change, settings["live_photo"].change):
         event(None, js="() => Math.random()", outputs=parts.touched, **IMMEDIATE)
-    parts.touched.change(handlers.ready, inputs=files, outputs=outputs, trigger_mode="always_last", **SETTING_STATE)
+    latest([parts.touched.change], handlers.ready, inputs=files, outputs=outputs, **SETTING_STATE)
     for gone in (parts.photo.clear, parts.clip.clear, parts.photo.upload, parts.clip.upload):
         gone(None, js="() => ''", outputs=parts.example, **IMMEDIATE)
 
@@ -128,7 +129,7 @@ def _wire_part(parts: InputsParts, session: Session) -> None:
     parts.length.input(
         handlers.num_frames_of, inputs=[parts.length, settings["fps"]], outputs=settings["num_frames"], **IMMEDIATE
     )
-    gr.on(
+    latest(
         [settings["num_frames"].change, settings["fps"].input],
         handlers.length_slider,
         inputs=[parts.driver, settings["num_frames"], settings["fps"]],
@@ -136,13 +137,12 @@ def _wire_part(parts: InputsParts, session: Session) -> None:
         **IMMEDIATE,
     )
     shown = ("start_s", "num_frames", "fps", "context_frames", "context_overlap")
-    gr.on(
+    latest(
         [parts.driver.change, *(settings[name].change for name in shown)],
         handlers.show_part,
         inputs=[parts.driver],
         inputs_kwargs={name: settings[name] for name in shown},
         outputs=parts.part,
-        trigger_mode="always_last",
         **IMMEDIATE,
     )
 

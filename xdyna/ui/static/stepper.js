@@ -17,10 +17,7 @@ const show = (name, focus) => {
 };
 
 const go = (name) => {
-  if (props.value !== name) {
-    props.value = name;
-    trigger("change");
-  }
+  props.value = name; // Gradio tells who listens to changes
   show(name, true);
 };
 
