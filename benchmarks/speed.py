@@ -433,7 +433,7 @@ def long(quick: bool) -> list[Row]:
                     "frames": num_frames,
                     "windows": schedule,
                     "CPU s per frame": seconds / num_frames,
-                    "change at seams / elsewhere": seam_visibility(frames[0], seams),
+                    "change at seams / elsewhere": seam_visibility(frames[0], seams) if seams else "no seam",
                     "last to first, in changes": loop_closure(frames[0]),
                     "of the driving pose": loop_closure(clip["pose_frames"]),
                 }
