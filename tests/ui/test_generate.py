@@ -289,21 +289,6 @@ def test_a_full_queue_says_so(
     expect_done(page)
 
 
-@pytest.mark.parametrize(("lacking", "message"), [("photo", "no photo yet"), ("consent", "right to use")])
-def test_what_is_missing_is_asked_for_before_any_waiting(
-    slow_url: str, visit: Visit, lacking: str, message: str
-) -> None:
-    page = visit(slow_url)
-    if lacking == "consent":
-        choose_example(page)
-        page.locator("#consent input").uncheck()
-    go(page, "generate")
-    page.locator("#generate").click()
-    expect(page.locator("#run-status [role=alert]")).to_contain_text(message)
-    expect(page.locator("#fix")).to_be_hidden()
-    expect_ready(page)
-
-
 def test_the_real_model_makes_a_video_with_everything_to_take_home(url: str, visit: Visit, tmp_path: Path) -> None:
     page = visit(url)
     remember(page, "#run-status")
