@@ -57,7 +57,7 @@ def conditions_of(
 
 
 def throttled(events: Iterator[Happening]) -> Iterator[Happening]:
-    """Leaves out progress that follows too soon for a page to show it: telling a browser costs it a quarter second.
+    """Leaves out progress that follows too soon for a page to show it: telling a browser costs it a tenth of a second.
 
     The first of every phase, its last step and all that is not progress are always passed on.
     """
