@@ -39,7 +39,7 @@ from xdyna.benchmark.methods import Setup
 from xdyna.benchmark.outcome import PEOPLE
 from xdyna.benchmark.run import Benchmark, BenchmarkPlan, benchmark
 from xdyna.benchmark.scores import CHANGE, EXPRESSION, PLACE, POSE
-from xdyna.benchmark.summary import SPECTRUM, Cell
+from xdyna.benchmark.summary import SPECTRUM
 from xdyna.evaluation.metrics import psnr
 from xdyna.pipelines import XDynaPipeline, XDynaStep
 from xdyna.pipelines.context import context_windows, open_windows
@@ -234,32 +234,32 @@ SCORED = ("person PSNR", "face PSNR", POSE, EXPRESSION, "background PSNR", CHANG
 
 def quality(quick: bool) -> list[Row]:
     """xdyna-mini, guidance 2: scores of `xdyna benchmark` by mode, and which leave the interval of 25 exact steps."""
+    with multiprocessing.get_context("spawn").Pool(torch.get_num_threads()) as pool:
+        scored = pool.starmap(scores_in_mode, [(name, 3 if quick else 20) for name in QUALITY], chunksize=1)
+    exact_cells = scored[0]
     rows: list[Row] = []
-    exact_cells: dict[str, Cell] = {}
-    for name in QUALITY:
-        own = {"num_inference_steps": 25, "guidance_scale": 2.0} | APPROXIMATE[name]
-        sampling = {key: own.pop(key) for key in ("num_inference_steps", "guidance_scale", "scheduler") if key in own}
-        setup = Setup(**sampling, approximations=own)
-        plan = BenchmarkPlan(model="xdyna-mini", clips=3 if quick else 20, scenes=3, setup=setup)
-        *_, found = benchmark(plan)
-        assert isinstance(found, Benchmark)
-        cells = {row.score: row.cells["xdyna-mini"] for row in found.rows if row.kind == PEOPLE}
-        exact_cells = exact_cells or cells
-        outside = [
-            score
-            for score in SCORED
-            if not exact_cells[score].interval.low <= cells[score].value <= exact_cells[score].interval.high
-        ]
-        rows.append(
-            {"mode": name}
-            | {score: cells[score].value for score in SCORED}
-            | {"outside": ", ".join(outside) or "none"}
-        )
-        print_table(name, rows[-1:])
-    for edge in ("low", "high"):
-        bounds = {score: getattr(exact_cells[score].interval, edge) for score in SCORED}
-        rows.append({"mode": f"interval of exact, {edge}"} | bounds | {"outside": ""})
+    for name, cells in zip(QUALITY, scored, strict=True):
+        outside = [score for score, (_, (low, high)) in exact_cells.items() if not low <= cells[score][0] <= high]
+        values = {score: value for score, (value, _) in cells.items()}
+        rows.append({"mode": name} | values | {"outside": ", ".join(outside) or "none"})
+    for edge, bound in enumerate(("low", "high")):
+        bounds = {score: interval[edge] for score, (_, interval) in exact_cells.items()}
+        rows.append({"mode": f"interval of exact, {bound}"} | bounds | {"outside": ""})
     return rows
+
+
+def scores_in_mode(name: str, clips: int) -> dict[str, tuple[float, tuple[float, float]]]:
+    """Value and interval of each of `SCORED`, in a process of its own with one thread."""
+    torch.set_num_threads(1)
+    own = {"num_inference_steps": 25, "guidance_scale": 2.0} | APPROXIMATE[name]
+    sampling = {key: own.pop(key) for key in ("num_inference_steps", "guidance_scale", "scheduler") if key in own}
+    setup = Setup(**sampling, approximations=own)
+    *_, found = benchmark(BenchmarkPlan(model="xdyna-mini", clips=clips, scenes=3, setup=setup))
+    assert isinstance(found, Benchmark)
+    cells = {row.score: row.cells["xdyna-mini"] for row in found.rows if row.kind == PEOPLE}
+    scores = {score: (cells[score].value, cells[score].interval) for score in SCORED}
+    print(name, scores, flush=True)
+    return scores
 
 
 def to_levels(frames: np.ndarray) -> np.ndarray:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Tiny networks gain nothing from a second thread, and a browser beside them, or another test, needs that core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; programs that tests start inherit it
+
 import xdyna.models  # noqa: F401  (its torchvision guard must run before anything imports diffusers)
 
 
