@@ -40,6 +40,7 @@ from xdyna.benchmark.outcome import PEOPLE
 from xdyna.benchmark.run import Benchmark, BenchmarkPlan, benchmark
 from xdyna.benchmark.scores import CHANGE, EXPRESSION, PLACE, POSE
 from xdyna.benchmark.summary import SPECTRUM
+from xdyna.config import MEMORY_MODES
 from xdyna.evaluation.metrics import psnr
 from xdyna.pipelines import XDynaPipeline, XDynaStep
 from xdyna.pipelines.context import context_windows, open_windows
@@ -272,7 +273,7 @@ def to_levels(frames: np.ndarray) -> np.ndarray:
 def memory(quick: bool) -> list[Row]:
     """Peak memory of a process with xdyna-mini, one process a row, and a plane fitted to them."""
     frames, sizes = ([16, 64], [(224, 128)]) if quick else ([16, 48, 144], [(224, 128), (448, 256)])
-    cases = [(n, *size, mode) for size in sizes for n in frames for mode in ("full", "sequential_offload")]
+    cases = [(n, *size, mode) for size in sizes for n in frames for mode in MEMORY_MODES[1:]]
     context = multiprocessing.get_context("spawn")
     peaks = []
     for case in cases:

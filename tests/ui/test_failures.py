@@ -154,6 +154,7 @@ def test_a_restarted_server_is_waited_for_and_the_browser_still_has_the_settings
         set_number(page, "seed", 77)
         page.wait_for_function("localStorage.getItem('xdyna-settings')")
         page.evaluate("window.before = true")
+    page.locator("#generate").click()  # a page at rest asks the server nothing, so it learns of its end here
     expect(page.locator(".toast-body")).to_contain_text("Connection to the server was lost")
     with served(port, tmp_path):
         page.wait_for_function("!window.before")  # it loads anew by itself
