@@ -24,6 +24,14 @@ def test_the_patch_autoencoder_shows_pictures_of_the_canvas() -> None:
     assert expected.std() > 5
 
 
+def test_a_long_clip_takes_no_more_at_once_than_a_short_one() -> None:
+    vae = PatchAutoencoder(latent_channels=12, block_out_channels=(8, 8, 8), norm_num_groups=4)
+    at_once: list[int] = []
+    vae.linear_decoder.register_forward_hook(lambda *call: at_once.append(len(call[-1])))
+    assert len(preview_frames(vae, torch.randn(1, 12, 40, 3, 2))) == 40
+    assert set(at_once) == {1}
+
+
 def test_latents_of_sd_are_shown_at_their_own_size() -> None:
     vae = AutoencoderKL(block_out_channels=(4,), norm_num_groups=4)
     latents = torch.zeros(1, 4, 3, 8, 6)

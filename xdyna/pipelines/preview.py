@@ -32,14 +32,19 @@ def preview_frames(vae: AutoencoderKL | AutoencoderTiny | PatchAutoencoder, late
         `PatchAutoencoder`, whose decoder is linear but for a correction; of the latents' size with SD 1.5's; None for
         latents that nobody has a map for.
     """
-    frames = latents[0].transpose(0, 1).float()
-    if isinstance(vae, PatchAutoencoder):
-        pixels = vae.linear_decoder((frames / vae.config.scaling_factor).to(vae.dtype)).float()
-    elif isinstance(vae, AutoencoderTiny):
-        decoded = [vae.decode((frame[None] / vae.config.scaling_factor).to(vae.dtype)).sample for frame in frames]
-        pixels = torch.cat(decoded).float()
-    elif frames.shape[1] == len(SD_LATENT_RGB):
-        pixels = torch.einsum("nchw,cr->nrhw", frames, frames.new_tensor(SD_LATENT_RGB))
-    else:
+    frames = latents[0].transpose(0, 1)
+    if not isinstance(vae, PatchAutoencoder | AutoencoderTiny) and frames.shape[1] != len(SD_LATENT_RGB):
         return None
-    return np.ascontiguousarray(to_uint8(pixels / 2 + 0.5).permute(0, 2, 3, 1).numpy())
+    # One by one, so that memory does not grow with the clip.
+    return np.concatenate([_preview_frame(vae, frame) for frame in frames.split(1)])
+
+
+def _preview_frame(vae: AutoencoderKL | AutoencoderTiny | PatchAutoencoder, latent: Tensor) -> Frames:
+    latent = latent.float()
+    if isinstance(vae, PatchAutoencoder):
+        pixels = vae.linear_decoder((latent / vae.config.scaling_factor).to(vae.dtype)).float()
+    elif isinstance(vae, AutoencoderTiny):
+        pixels = vae.decode((latent / vae.config.scaling_factor).to(vae.dtype)).sample.float()
+    else:
+        pixels = torch.einsum("nchw,cr->nrhw", latent, latent.new_tensor(SD_LATENT_RGB))
+    return to_uint8(pixels / 2 + 0.5).permute(0, 2, 3, 1).numpy()
