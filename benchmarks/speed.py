@@ -1,10 +1,10 @@
-"""Measures speed and memory and writes tables to `benchmarks/results/speed_*.json`.
+"""Measures speed and writes tables to `benchmarks/results/speed_*.json`.
 
-    python benchmarks/speed.py exact operators approximate quality memory compare mini long [--quick]
+    python benchmarks/speed.py exact operators approximate quality compare mini long [--quick]
 
 Parts alternate what they compare and give medians of ratios. `--quick` takes smaller clips and one round: for a look,
 and writes nothing.
-`speed_gpu.py` is the same for the full-size model on a GPU.
+`speed_gpu.py` is the same for the full-size model on a GPU; `run_memory.py` measures memory.
 """
 
 import argparse
@@ -40,7 +40,6 @@ from xdyna.benchmark.outcome import PEOPLE
 from xdyna.benchmark.run import Benchmark, BenchmarkPlan, benchmark
 from xdyna.benchmark.scores import CHANGE, EXPRESSION, PLACE, POSE
 from xdyna.benchmark.summary import SPECTRUM
-from xdyna.config import MEMORY_MODES
 from xdyna.evaluation.metrics import psnr
 from xdyna.pipelines import XDynaPipeline, XDynaStep
 from xdyna.pipelines.context import context_windows, open_windows
@@ -267,46 +266,6 @@ def to_levels(frames: np.ndarray) -> np.ndarray:
     return (frames * 255).round().astype(np.uint8)
 
 
-# ---- (c) memory
-
-
-def memory(quick: bool) -> list[Row]:
-    """Peak memory of a process with xdyna-mini, one process a row, and a plane fitted to them."""
-    frames, sizes = ([16, 64], [(224, 128)]) if quick else ([16, 48, 144], [(224, 128), (448, 256)])
-    cases = [(n, *size, mode) for size in sizes for n in frames for mode in MEMORY_MODES[1:]]
-    context = multiprocessing.get_context("spawn")
-    peaks = []
-    for case in cases:
-        with context.Pool(1) as pool:
-            peaks.append(pool.apply(peak_bytes, case))
-    # base + what is computed at once + what a frame of the clip takes, all in the units of `xdyna.estimates`
-    work = [(1.0, (2 if mode == "full" else 1) * min(n, 16) * h * w / 1e6, n * h * w / 1e6) for n, h, w, mode in cases]
-    fitted, *_ = np.linalg.lstsq(np.array(work), np.array(peaks) / 1e9, rcond=None)
-    rows = [
-        {
-            "frames": n,
-            "size": f"{w}x{h}",
-            "mode": mode,
-            "peak GB": peak / 1e9,
-            "predicted GB": float(np.dot(fitted, units)),
-            "predicted / measured": float(np.dot(fitted, units)) / (peak / 1e9),
-        }
-        for (n, h, w, mode), peak, units in zip(cases, peaks, work, strict=True)
-    ]
-    print("base_gb {:.3f}, work_gb {:.4f}, clip_gb {:.4f}".format(*fitted))
-    return rows
-
-
-def peak_bytes(num_frames: int, height: int, width: int, mode: str) -> int:
-    """Of a process of its own: peaks never fall."""
-    torch.set_num_threads(1)
-    pipeline = mini()
-    pipeline.set_memory_mode(mode, "cpu")
-    arguments = random_inputs(pipeline, num_frames, height, width)
-    pipeline(**arguments, num_inference_steps=1, guidance_scale=2.0, output_type="uint8")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 # ---- (d) comparing and repeating
 
 
@@ -447,7 +406,6 @@ PARTS: dict[str, Callable[[bool], list[Row]]] = {
     "operators": operators,
     "approximate": approximate,
     "quality": quality,
-    "memory": memory,
     "compare": compare,
     "mini": mini_clip,
     "long": long,

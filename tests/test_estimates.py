@@ -1,7 +1,10 @@
 """What a run is said to cost."""
 
 import itertools
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,7 @@ from xdyna.pipelines.context import context_windows, open_windows
 from xdyna.schema import InputError
 
 OFFICIAL, MINI = BACKENDS["xdyna"].defaults, BACKENDS["xdyna-mini"].defaults
+PEAKS = json.loads((Path(__file__).parents[1] / "benchmarks" / "results" / "speed_memory.json").read_text())["results"]
 
 
 @pytest.mark.parametrize("model", BACKENDS)
@@ -26,6 +30,15 @@ def test_every_model_has_rates_with_their_device_named(model: str) -> None:
 def test_the_official_rates_say_that_nobody_measured_them() -> None:
     assert not rates("xdyna").measured
     assert predict("xdyna", OFFICIAL, pace=Pace()).memory_gb == pytest.approx(20, abs=1)  # as its README says
+
+
+@pytest.mark.parametrize("peak", PEAKS, ids=lambda peak: f"{peak['frames']} frames, {peak['size']}, {peak['mode']}")
+def test_memory_is_what_was_measured(peak: dict[str, Any]) -> None:
+    """`python benchmarks/run_memory.py` measured it, for one guided step."""
+    width, height = map(int, peak["size"].split("x"))
+    settings = replace(MINI, height=height, width=width, num_frames=peak["frames"], memory_mode=peak["mode"])
+    predicted = predict("xdyna-mini", replace(settings, guidance_scale=2.0), pace=Pace()).memory_gb
+    assert predicted == pytest.approx(peak["peak GB"], rel=0.1)
 
 
 @pytest.mark.parametrize(

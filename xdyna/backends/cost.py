@@ -24,6 +24,7 @@ class Rates:
         decode_s: for a million pixels of the result.
         base_gb: memory of the loaded model and its libraries, in 1e9 bytes.
         work_gb: memory for the units of work done at once.
+        clip_gb: memory for a million pixels of the clip; 0 where it is not on the device.
     """
 
     device: str
@@ -35,6 +36,7 @@ class Rates:
     base_gb: float
     work_gb: float
     step_square_s: float = 0.0
+    clip_gb: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +76,18 @@ class Work:
         steps_s = self.num_steps * self.num_windows * self.passes * evaluation_s
         return known.start_s + steps_s + known.decode_s * self.num_frames * megapixels
 
-    def memory_gb(self, known: Rates) -> float:
-        """Peak memory with the whole model on the device, in 1e9 bytes."""
+    def memory_gb(self, known: Rates, resident: float = 1.0, halves_at_once: bool = True) -> float:
+        """Peak memory in 1e9 bytes.
+
+        Args:
+            known: rates of the device.
+            resident: share of the loaded model that is on the device at once.
+            halves_at_once: whether a guided step does both its evaluations together.
+        """
+        megapixels = self.height * self.width / 1e6
         frames = self.frames_at_once * min(self.windows_at_once, self.num_windows)
-        return known.base_gb + known.work_gb * self.passes * frames * self.height * self.width / 1e6
+        at_once = frames * megapixels * (self.passes if halves_at_once else 1)
+        return resident * known.base_gb + known.work_gb * at_once + known.clip_gb * self.num_frames * megapixels
 
 
 @lru_cache(maxsize=1)

@@ -78,11 +78,8 @@ class XDyna(Backend):
 
     def _memory_gb(self, work: Work, mode: str, resident: float) -> float:
         """Peak memory in a mode, in 1e9 bytes; all but the first run one half of guidance after the other."""
-        known = rates(self.name)
         resident = resident if "gpu" in self.needs else 1.0  # a CPU holds the networks either way
-        return resident * known.base_gb + (work.memory_gb(known) - known.base_gb) / (
-            1 if mode == "full" else work.passes
-        )
+        return work.memory_gb(rates(self.name), resident, halves_at_once=mode == "full")
 
     def prepare(self, conditions: Conditions, settings: AnimationSettings) -> dict[str, Frames]:
         """The pose, and the eyes and mouth and the head that the face ControlNet sees."""
