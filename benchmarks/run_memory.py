@@ -22,14 +22,15 @@ from speed_setup import print_table, save
 
 from xdyna.animate import prepare
 from xdyna.backends import BACKENDS, load
-from xdyna.backends.cost import MEASUREMENTS
-from xdyna.backends.xdyna import RESIDENT
+from xdyna.backends.cost import MEASUREMENTS, rates
+from xdyna.backends.xdyna import XDyna
 from xdyna.config import MEMORY_MODES, AnimationSettings
 from xdyna.schema import Conditions, Video
 from xdyna.video import read_video, write_video
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PHOTO, CLIP, CLIP_FRAMES = EXAMPLES / "sea_photo.png", EXAMPLES / "sea_clip.mp4", 16
+FITTED = ("base_gb", "work_gb", "clip_gb")
 
 
 def main() -> None:
@@ -45,11 +46,11 @@ def main() -> None:
         runs.append(replace(own, **size, num_frames=own.num_frames * length, memory_mode=mode))
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             peaks.append(pool.apply(peak_gb, (options.model, runs[-1])))
-    rates, rows = fitted(options.model, runs, peaks)
-    print_table(f"{options.model} {rates}", rows)
+    found, rows = fitted(options.model, runs, peaks)
+    print_table(f"{options.model} {found}", rows)
     save("memory", rows, "cuda" if torch.cuda.is_available() else "cpu")
     entries = json.loads(MEASUREMENTS.read_text(encoding="utf-8"))
-    entries[options.model] |= rates
+    entries[options.model] |= found
     MEASUREMENTS.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 
@@ -77,7 +78,7 @@ def fitted(
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """The plane of `Work.memory_gb` with the least relative errors, and a row for each run."""
     units = np.array([_units(model, settings) for settings in runs])
-    rates, *_ = np.linalg.lstsq(units / np.array(peaks)[:, None], np.ones(len(peaks)), rcond=None)
+    found, *_ = np.linalg.lstsq(units / np.array(peaks)[:, None], np.ones(len(peaks)), rcond=None)
     rows = [
         {
             "frames": settings.num_frames,
@@ -87,16 +88,20 @@ def fitted(
             "predicted GB": float(predicted),
             "predicted / measured": float(predicted / peak),
         }
-        for settings, peak, predicted in zip(runs, peaks, units @ rates, strict=True)
+        for settings, peak, predicted in zip(runs, peaks, units @ found, strict=True)
     ]
-    return dict(zip(("base_gb", "work_gb", "clip_gb"), rates.round(4).tolist(), strict=True)), rows
+    return dict(zip(FITTED, found.round(4).tolist(), strict=True)), rows
 
 
-def _units(model: str, settings: AnimationSettings) -> tuple[float, float, float]:
-    mode, megapixels = settings.memory_mode, settings.height * settings.width / 1e6
-    resident = RESIDENT["full"][mode] if torch.cuda.is_available() else 1.0
-    at_once = min(settings.num_frames, settings.context_frames) * megapixels * (2 if mode == "full" else 1)
-    return resident, at_once, settings.num_frames * megapixels
+def _units(model: str, settings: AnimationSettings) -> list[float]:
+    """What each rate alone, were it 1, would add to the prediction."""
+    backend = BACKENDS[model]
+    assert isinstance(backend, XDyna)
+    work, none = backend.work(settings, settings.num_frames), replace(rates(model), **dict.fromkeys(FITTED, 0.0))
+    return [
+        backend.memory_gb(work, replace(none, **{rate: 1.0}), settings.memory_mode, settings.weight_storage)
+        for rate in FITTED
+    ]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from xdyna.backends.cost import Work, rates
+from xdyna.backends.cost import Rates, Work, rates
 from xdyna.backends.interface import PLACING, Backend, Helpers, Plan, Stop
 from xdyna.backends.memory import fitting_mode, gpu_gb
 from xdyna.backends.run import Run
@@ -45,22 +45,12 @@ class XDyna(Backend):
     ) -> Plan:
         """See `Backend.plan`."""
         num_frames, known = num_driving_frames or settings.num_frames, rates(self.name)
-        windows = num_windows(num_frames, settings)
-        work = Work(
-            height=settings.height,
-            width=settings.width,
-            num_frames=num_frames,
-            frames_at_once=min(num_frames, settings.context_frames),
-            num_windows=windows,
-            num_steps=settings.num_inference_steps,
-            guided=settings.guidance_scale > 1,
-            windows_at_once=settings.windows_at_once,
-        )
+        work = self.work(settings, num_frames)
+        windows = work.num_windows
         # Steps outside the interval of guidance take half as long.
         unguided_s, share = replace(work, guided=False).seconds(known), settings.guidance_end - settings.guidance_start
-        needs_gb = {
-            mode: self._memory_gb(work, mode, share) for mode, share in RESIDENT[settings.weight_storage].items()
-        }
+        storage = settings.weight_storage
+        needs_gb = {mode: self.memory_gb(work, known, mode, storage) for mode in RESIDENT[storage]}
         mode = fitting_mode(self.title, needs_gb, gpu_gb, settings.memory_mode)
         return Plan(
             height=settings.height,
@@ -76,10 +66,24 @@ class XDyna(Backend):
             memory_mode=mode,
         )
 
-    def _memory_gb(self, work: Work, mode: str, resident: float) -> float:
-        """Peak memory in a mode, in 1e9 bytes; all but the first run one half of guidance after the other."""
-        resident = resident if "gpu" in self.needs else 1.0  # a CPU holds the networks either way
-        return work.memory_gb(rates(self.name), resident, halves_at_once=mode == "full")
+    def work(self, settings: AnimationSettings, num_frames: int) -> Work:
+        """What a run has to do for a clip of so many frames."""
+        return Work(
+            height=settings.height,
+            width=settings.width,
+            num_frames=num_frames,
+            frames_at_once=min(num_frames, settings.context_frames),
+            num_windows=num_windows(num_frames, settings),
+            num_steps=settings.num_inference_steps,
+            guided=settings.guidance_scale > 1,
+            windows_at_once=settings.windows_at_once,
+        )
+
+    def memory_gb(self, work: Work, known: Rates, memory_mode: str, weight_storage: str) -> float:
+        """Peak memory in 1e9 bytes; all modes but the first run one half of guidance after the other."""
+        # A CPU holds the networks in every mode.
+        resident = RESIDENT[weight_storage][memory_mode] if "gpu" in self.needs else 1.0
+        return work.memory_gb(known, resident, halves_at_once=memory_mode == "full")
 
     def prepare(self, conditions: Conditions, settings: AnimationSettings) -> dict[str, Frames]:
         """The pose, and the eyes and mouth and the head that the face ControlNet sees."""
