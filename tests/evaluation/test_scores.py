@@ -109,6 +109,7 @@ def test_missing_networks_leave_their_columns_out(two_methods: Evaluation) -> No
     text = markdown(evaluation)
     assert "LPIPS" not in text.partition("## Left out")[0]
     assert text.count("Inception v3 (FID) is missing") == 1  # one line for all its columns
+    assert "Real halves" not in text  # which only scores of sets have
 
 
 def test_set_scores_and_the_reuse_of_their_features(data: Path, tmp_path: Path, texture_network: Path) -> None:
@@ -125,6 +126,7 @@ def test_set_scores_and_the_reuse_of_their_features(data: Path, tmp_path: Path, 
     assert (score.num_clips, score.num_features, len(made.clips)) == (3, 3, 3)
     assert score.interval[0] < score.value < score.interval[1]
     assert "sha256" in str(first.settings["backbones"])
+    assert "| copy | DTFVD |" in markdown(first) and "Real halves" in markdown(first)
     for name, features in stored.items():  # a distance scales with the square: the stored features are what counts
         FeatureSet(keys=features.keys, features=3 * features.features).save(tmp_path / f"{name}.npz")
     again = finish(evaluate(plan)).scores["copy"]["whole_dti3d"]

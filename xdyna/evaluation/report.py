@@ -14,6 +14,9 @@ from xdyna.evaluation.scores import Evaluation, Score
 from xdyna.evaluation.study import Study
 from xdyna.evaluation.tables import plain_values, text_table, words
 
+OF_ANY_SCORE = 5
+"""Columns of "How sure" that every score fills; the others belong to scores of sets."""
+
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Writes `table.md`, `table.tex`, `report.json`, `clips.csv` and the plots.
@@ -48,11 +51,13 @@ def markdown(evaluation: Evaluation) -> str:
     parts = [f"# {PROTOCOLS[evaluation.protocol].title}\n", text_table(table)]
     if len({tuple(clips) for clips in evaluation.per_clip.values()}) > 1:
         parts.append("The methods rest on different clips; the differences below use those they share.\n")
-    parts += ["## How sure\n", text_table(details)]
-    parts.append(
-        "*Real halves*: the same score between two halves of the real clips, about what a perfect method would get. "
-        "*MMD*: polynomial MMD on the same features, which few clips do not bias.\n"
-    )
+    of_sets = any(metric.clip is None for metric in metrics.values())
+    parts += ["## How sure\n", text_table(details if of_sets else [row[:OF_ANY_SCORE] for row in details])]
+    if of_sets:
+        parts.append(
+            "*Real halves*: the same score between two halves of the real clips, about what a perfect method would "
+            "get. *MMD*: polynomial MMD on the same features, which few clips do not bias.\n"
+        )
     if evaluation.differences:
         parts += [f"## Difference from {next(iter(evaluation.scores))}\n", text_table(_differences(evaluation))]
     if evaluation.missing:
