@@ -14,8 +14,9 @@ from xdyna.evaluation.scores import Evaluation, Score
 from xdyna.evaluation.study import Study
 from xdyna.evaluation.tables import plain_values, text_table, words
 
-OF_ANY_SCORE = 5
-"""Columns of "How sure" that every score fills; the others belong to scores of sets."""
+OF_EVERY_SCORE = ["Method", "Score", "Value", "95 % interval", "Clips"]
+OF_SET_SCORES = ["Features", "Real halves", "MMD"]
+"""Columns of "How sure" that only scores of whole sets fill."""
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
@@ -44,7 +45,7 @@ def markdown(evaluation: Evaluation) -> str:
     """The table, then how sure each number is, what was skipped and why, and the exact protocol."""
     metrics = _filled(evaluation)
     table = [["Method", *(m.heading for m in metrics.values())]]
-    details = [["Method", "Score", "Value", "95 % interval", "Clips", "Features", "Real halves", "MMD"]]
+    details = [OF_EVERY_SCORE + OF_SET_SCORES]
     for method, scores in evaluation.scores.items():
         table.append([method, *(metric.shown(scores[name].value) for name, metric in metrics.items())])
         details += [[method, *_details(metric, scores[name])] for name, metric in metrics.items()]
@@ -52,7 +53,7 @@ def markdown(evaluation: Evaluation) -> str:
     if len({tuple(clips) for clips in evaluation.per_clip.values()}) > 1:
         parts.append("The methods rest on different clips; the differences below use those they share.\n")
     of_sets = any(metric.clip is None for metric in metrics.values())
-    parts += ["## How sure\n", text_table(details if of_sets else [row[:OF_ANY_SCORE] for row in details])]
+    parts += ["## How sure\n", text_table(details if of_sets else [row[: len(OF_EVERY_SCORE)] for row in details])]
     if of_sets:
         parts.append(
             "*Real halves*: the same score between two halves of the real clips, about what a perfect method would "
