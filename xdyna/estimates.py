@@ -7,6 +7,7 @@ from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
 
 LEARNING = 0.5  # weight of the newest run
+ANALYSIS_BASE_S, ANALYSIS_PER_FRAME_S = 1.5, 0.15  # 32 frames of 512 x 896 on two cores: 5.9 s
 SLOWEST, FASTEST = 50.0, 0.02  # one odd run, say on a machine that was suspended, must not spoil what follows
 
 
@@ -54,6 +55,27 @@ class Pace:
 
 
 PACE = Pace()
+
+
+class AnalysisSpeed:
+    """How long this machine looks at a photo and a clip; learnt from finished analyses. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock, self._per_frame_s = threading.Lock(), ANALYSIS_PER_FRAME_S
+
+    def seconds(self, num_frames: int) -> float:
+        """Return the time that an analysis of a clip of this length is expected to take."""
+        with self._lock:
+            return ANALYSIS_BASE_S + self._per_frame_s * num_frames
+
+    def learn(self, num_frames: int, seconds: float) -> None:
+        """Take a finished analysis into account."""
+        measured = max(0.0, seconds - ANALYSIS_BASE_S) / max(1, num_frames)
+        with self._lock:
+            self._per_frame_s = (1 - LEARNING) * self._per_frame_s + LEARNING * measured
+
+
+ANALYSIS_SPEED = AnalysisSpeed()
 
 
 def predict(model: str, settings: AnimationSettings, num_frames: int | None = None, pace: Pace = PACE) -> Estimate:

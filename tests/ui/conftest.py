@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,8 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 import pytest
+
+from xdyna.ui.store import STORE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -69,6 +72,17 @@ def served(port: int, folder: Path) -> Iterator[Server]:
         finally:
             process.terminate()
             process.wait()
+
+
+@contextmanager
+def own_store(folder: Path) -> Iterator[Path]:
+    """Gives the page of this process, when it is launched in the block, a place of its own for files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))  # both are set by `STORE.open`, and have to be set back
+        patch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+        patch.setattr(STORE, "base", folder)
+        yield folder
+    STORE.close()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from ui.conftest import free_port
 from ui.visitor import answer_late
 
-from xdyna.ui.blocks import WholeMessages
+from xdyna.ui.blocks import PageBlocks
 from xdyna.ui.fragments import HIDDEN
 
 pytestmark = pytest.mark.browser
@@ -35,7 +35,7 @@ def tell() -> Iterator[Any]:
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr("gradio.networking.url_ok", lambda url: True)  # its patience of 3 s is not a busy machine's
-    with WholeMessages(analytics_enabled=False) as demo:
+    with PageBlocks(analytics_enabled=False) as demo:
         other, job = gr.Button("Other", elem_id="other"), gr.Button("Job", elem_id="analyse")
         number, told = gr.HTML(elem_id="number"), gr.HTML(elem_id="told")
         appearing = gr.Button("Here", visible=HIDDEN, elem_id="appearing")

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from playwright.sync_api import Browser, Page, expect
-from ui.conftest import free_port
+from ui.conftest import free_port, own_store
 from ui.visitor import EXAMPLES, choose_example, expect_text, go, remember, remembered
 
 import xdyna.backends
@@ -76,8 +76,7 @@ def backend() -> Counting:
 
 @pytest.fixture(scope="module")
 def counting_url(tmp_path_factory: pytest.TempPathFactory, backend: Counting) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+    with pytest.MonkeyPatch.context() as patch, own_store(tmp_path_factory.mktemp("files")):
         patch.setattr(xdyna.backends, "load", lambda *_: backend)
         demo = launch(host="127.0.0.1", port=free_port(), block=False)
         yield demo.local_url

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from playwright.sync_api import Page, expect
-from ui.conftest import free_port, served
+from ui.conftest import free_port, own_store, served
 from ui.slow_backend import SlowBackend
 from ui.visitor import EXAMPLES, choose_example, expect_text, go, make_fast, press, set_number, upload
 
@@ -38,15 +38,14 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> SlowBackend:
 def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
     """Starts the page in this process, after the test has broken what it wants to be broken."""
     pages: list[gr.Blocks] = []
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    monkeypatch.setattr("xdyna.ui.shelf.SHELF.folder", tmp_path / "results")
     monkeypatch.setattr("gradio.networking.url_ok", lambda url: True)  # its patience of 3 s is not a busy machine's
 
     def start() -> str:
         pages.append(launch(host="127.0.0.1", port=free_port(), block=False))
         return str(pages[-1].local_url)
 
-    yield start
+    with own_store(tmp_path / "files"):
+        yield start
     for page in pages:
         page.close()
 
@@ -137,11 +136,11 @@ def test_files_that_the_server_has_deleted_are_asked_for_again(
     upload(page, "clip", EXAMPLES / "sea_clip.mp4")
     page.locator("#consent input").check()
     expect_text(page, "#checks", "16 frames")
-    for file in (tmp_path / "uploads").rglob("*.*"):
+    for file in (tmp_path / "files" / "server-0").rglob("*.*"):
         file.unlink()
     make_fast(page)  # another length: the files have to be read again
     press(page, "#generate")
-    expect_alert(page, "cannot be opened", "Upload it again")
+    expect_alert(page, "did not come here as an upload", "Upload it")
     choose_example(page)
     press(page, "#generate")
     expect_text(page, "#run-status", "Done: 4 frames")

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import gradio as gr
@@ -11,7 +12,7 @@ import pytest
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from PIL import Image
 from playwright.sync_api import Page, expect
-from ui.conftest import free_port
+from ui.conftest import free_port, own_store
 from ui.slow_backend import SlowBackend
 from ui.visitor import (
     answer_late,
@@ -34,8 +35,10 @@ from xdyna.estimates import PACE
 from xdyna.recipe import AI_NOTE, read_recipe
 from xdyna.schema import Conditions, Progress
 from xdyna.ui.demo import launch
-from xdyna.ui.gpu import GPU_LINE, OUT_OF_MEMORY
+from xdyna.ui.fair_queue import Visitor
+from xdyna.ui.gpu import OUT_OF_MEMORY, RUN_QUEUE
 from xdyna.ui.handlers.generate import FINISHING
+from xdyna.ui.server_settings import ServerSettings
 from xdyna.video import probe, read_metadata
 
 pytestmark = pytest.mark.browser
@@ -52,9 +55,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> SlowBackend:
 
 @pytest.fixture(scope="module")
 def slow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        patch.setattr("xdyna.ui.shelf.SHELF.folder", tmp_path_factory.mktemp("results"))
+    with pytest.MonkeyPatch.context() as patch, own_store(tmp_path_factory.mktemp("files")):
         patch.setattr(xdyna.backends, "load", lambda *_: SlowBackend())
         patch.setattr(PACE, "_factors", {})  # what other tests ran must not change the prices
         patch.setattr("gradio.networking.url_ok", lambda url: True)  # its patience of 3 s is not a busy machine's
@@ -158,7 +159,7 @@ def test_stop_ends_the_work_within_a_step_and_keeps_what_is_done(
     expect_text(page, "#caption", "AI-generated.*Stopped early")
     expect_playing(page, "#result")
     expect_ready(page)
-    assert not backend.lock.locked() and GPU_LINE.places == []
+    assert not backend.lock.locked() and RUN_QUEUE.called == RUN_QUEUE.waiting == []
 
     backend.gate.set()
     set_number(page, "num_inference_steps", 2)
@@ -175,7 +176,7 @@ def test_a_closed_page_ends_its_work(backend: SlowBackend, slow_url: str, visit:
     page.close()
     wait_until(lambda: backend.running == 0, other)
     assert backend.closed == 1
-    assert not backend.lock.locked() and GPU_LINE.places == []
+    assert not backend.lock.locked() and RUN_QUEUE.called == RUN_QUEUE.waiting == []
 
 
 def test_two_visitors_take_turns_and_the_second_sees_where_they_stand(
@@ -211,7 +212,7 @@ def test_who_waits_can_give_up(backend: SlowBackend, slow_url: str, visit: Visit
     expect_text(second, "#run-status", "number 2")
     second.locator("#stop").click()
     expect_text(second, "#run-status", "Stopped")
-    wait_until(lambda: len(GPU_LINE.places) == 1, second)
+    wait_until(lambda: len(RUN_QUEUE.called) == 1, second)
     expect_ready(second)
     first.locator("#finish").click()
     expect_text(first, "#run-status", "Here is the draft")
@@ -269,7 +270,7 @@ def test_a_failure_keeps_the_draft_and_offers_one_click_that_helps(
     if isinstance(error, gr.Error):
         expect_text(page, "#caption", "Stopped early")  # the draft
     expect(page.locator("#fix")).to_have_text(button)
-    assert not backend.lock.locked() and GPU_LINE.places == []
+    assert not backend.lock.locked() and RUN_QUEUE.called == RUN_QUEUE.waiting == []
     page.locator("#fix").click()
     expect_done(page)
     expect(page.locator("#fix")).to_be_hidden()
@@ -279,9 +280,11 @@ def test_a_failure_keeps_the_draft_and_offers_one_click_that_helps(
 def test_a_full_queue_says_so(
     backend: SlowBackend, slow_url: str, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(GPU_LINE, "longest", 1)
+    monkeypatch.setattr(RUN_QUEUE, "settings", ServerSettings(max_waiting=1))
     page = visit(slow_url)
-    with GPU_LINE.join(240.0):
+    with ExitStack() as others:
+        for name in ("runs", "prepares", "waits"):
+            others.enter_context(RUN_QUEUE.join(Visitor(address="elsewhere", session=name), 240.0))
         start(page, steps=2)
         expect(page.locator("#run-status [role=alert]")).to_contain_text("The queue is full (1)")
         expect(page.locator("#fix")).to_have_text("Try again")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import gradio as gr
 import numpy as np
 import pytest
+from xdyna.ui.line import Line, Waiting
 
 from xdyna.backends import BACKENDS
 from xdyna.compare.take import Take
@@ -16,7 +17,6 @@ from xdyna.compare.variants import Variant
 from xdyna.config import AnimationSettings
 from xdyna.schema import Animation, Conditions, Pose, Progress, Video
 from xdyna.ui.gpu import MAX_SECONDS, compare_in_turn, compare_seconds, run_on_gpu, seconds_needed
-from xdyna.ui.line import Line, Waiting
 
 SETTINGS = AnimationSettings(height=64, width=64)
 

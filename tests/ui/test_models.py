@@ -11,7 +11,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is missing: it is 
 
 # isort: split
 from playwright.sync_api import Page, expect
-from ui.conftest import free_port
+from ui.conftest import free_port, own_store
 from ui.visitor import choose_example, expect_text, go, make_fast, set_number
 
 import xdyna.backends
@@ -47,8 +47,7 @@ class Echo:
 
 @pytest.fixture(scope="module")
 def models_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+    with pytest.MonkeyPatch.context() as patch, own_store(tmp_path_factory.mktemp("files")):
         patch.setattr(xdyna.backends, "load", lambda name, _: Echo(name))
         demo = launch(host="127.0.0.1", port=free_port(), block=False)
         yield demo.local_url

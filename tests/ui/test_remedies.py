@@ -10,8 +10,8 @@ from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
 from xdyna.presets import PRESETS, with_preset
 from xdyna.schema import InputError
+from xdyna.ui.fair_queue import QueueFullError
 from xdyna.ui.gpu import OUT_OF_MEMORY
-from xdyna.ui.line import LineFullError
 from xdyna.ui.remedies import problem_of
 
 OFFICIAL = BACKENDS["xdyna"].defaults
@@ -39,7 +39,7 @@ TOO_LONG = gr.Error("The requested GPU duration (300s) is larger than the maximu
         (gr.Error("GPU task aborted"), "The GPU was lost", "Try again", {}),
         (gr.Error("ZeroGPU worker error: CalledProcessError"), "The GPU was lost", "Try again", {}),
         (gr.Error("No GPU was available after 60s"), "The GPU was lost", "Try again", {}),
-        (LineFullError("The queue is full (20)."), "queue is full", "Try again", {}),
+        (QueueFullError("The queue is full (20)."), "queue is full", "Try again", {}),
         (RuntimeError("/secret/path"), "on our side", "Try again", {}),
         (OSError(errno.ENOSPC, "No space left", "/secret/path"), "no room left for videos", "Try again", {}),
     ],

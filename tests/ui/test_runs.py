@@ -20,7 +20,6 @@ from xdyna.schema import Animation, Video
 from xdyna.ui import history
 from xdyna.ui.handlers.runs import REMEMBERED, remembered
 from xdyna.ui.history import Run, read_runs, with_run, without_run
-from xdyna.ui.shelf import MAX_AGE_S
 
 Visit = Callable[..., Page]
 SETTINGS = replace(BACKENDS["xdyna-mini"].defaults, seed=1234, num_inference_steps=5, prompt="rain", fps=12.0)
@@ -176,12 +175,6 @@ def test_a_file_without_a_recipe_is_explained(url: str, visit: Visit, tmp_path: 
     drop(page, ".xdyna header", tmp_path / "other.json")
     expect(page.locator("#runs-status [role=alert]")).to_contain_text("not an xdyna recipe")
     assert re.search("runs", page.url)
-
-
-def test_results_expire_no_later_than_the_page_promises() -> None:
-    from xdyna.ui.demo import DELETE_AFTER_S
-
-    assert MAX_AGE_S <= DELETE_AFTER_S
 
 
 def drop(page: Page, place: str, path: Path) -> None:

@@ -1,7 +1,8 @@
-"""The public endpoints, `/analyze`, `/generate` and `/compare`."""
+"""The public endpoints, `/analyze`, `/generate` and `/compare`. Each is admitted or refused before any work."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -11,15 +12,25 @@ from xdyna.compare.grid import save_comparison
 from xdyna.compare.take import Take
 from xdyna.compare.variants import AXES, MIN_VARIANTS, read_variants
 from xdyna.config import AnimationSettings
-from xdyna.estimates import predict
+from xdyna.estimates import ANALYSIS_SPEED, predict
 from xdyna.preview import report
 from xdyna.schema import Animation, Conditions, Progress
-from xdyna.ui.gpu import compare_in_turn, in_turn, run_on_gpu
-from xdyna.ui.job_events import ANALYSIS_QUEUE, GPU_QUEUE
-from xdyna.ui.jobs import conditions_of, job_folder, preview_files, result_files
-from xdyna.ui.problems import raising_problems
+from xdyna.ui.client import visitor
+from xdyna.ui.gpu import compare_seconds, in_turn, prepared_in_turn, run_on_gpu, run_variants
+from xdyna.ui.job_events import QUEUED_BY_US
+from xdyna.ui.jobs import (
+    ANALYSIS_QUEUE,
+    conditions_of,
+    preview_files,
+    require,
+    result_files,
+    shared_preparation,
+    with_result,
+)
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import read_settings
+from xdyna.ui.store import STORE
+from xdyna.weights import locate
 
 NOTHING_YET = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
 
@@ -34,6 +45,7 @@ def add_endpoints(session: Session) -> None:
         "inputs": [session.photo, session.clip, session.consent, session.model],
         "inputs_kwargs": session.settings,
         "show_progress": "hidden",
+        **QUEUED_BY_US,
     }
     call = gr.Button(visible=False)
     previews = [
@@ -42,9 +54,9 @@ def add_endpoints(session: Session) -> None:
         gr.Image(visible=False, label="Faces it sees", format="png"),
     ]
     found = gr.JSON(visible=False, label="Report")
-    call.click(analyze, outputs=[*previews, found], api_name="analyze", **job, **ANALYSIS_QUEUE)
+    call.click(analyze, outputs=[*previews, found], api_name="analyze", **job)
     made = [gr.Video(visible=False, label="Result"), gr.File(visible=False, label="Recipe")]
-    call.click(generate, outputs=made, api_name="generate", **job, **GPU_QUEUE)
+    call.click(generate, outputs=made, api_name="generate", **job)
     wanted = [
         gr.Dropdown(list(AXES), value=next(iter(AXES)), visible=False, label="What to compare"),
         gr.Textbox("", visible=False, label="Variants of your own, one a line: NAME: setting=value, setting=value"),
@@ -55,10 +67,9 @@ def add_endpoints(session: Session) -> None:
         gr.JSON(visible=False, label="How each moves"),
     ]
     job["inputs"] = [*job["inputs"], *wanted]
-    call.click(compare, outputs=compared, api_name="compare", **job, **GPU_QUEUE)
+    call.click(compare, outputs=compared, api_name="compare", **job)
 
 
-@raising_problems
 def analyze(
     photo: str | None, clip: str | None, consent: bool, model: str, **settings: Any
 ) -> Iterator[tuple[Any, ...]]:
@@ -71,13 +82,18 @@ def analyze(
         None, and a report.
     """
     read = BACKENDS[model].own(read_settings(settings))
-    conditions = yield from _prepared(photo, clip, consent, read, 4)
-    with job_folder() as folder:
-        files = preview_files(folder, conditions, read, model)
-        yield files["overlay.png"], files["pose.mp4"], files.get("face.png"), report(conditions)
+    require(photo, clip, consent, read)
+    with shared_preparation(photo, clip, read) as preparation:
+        job, seconds = conditions_of(preparation, read.num_frames), ANALYSIS_SPEED.seconds(read.num_frames)
+        with closing(in_turn(with_result(job), seconds, visitor(), ANALYSIS_QUEUE)) as events:  # type: ignore[type-var]
+            for event in events:
+                if isinstance(event, Conditions):
+                    files = preview_files(STORE.new(), event, read, model)
+                    yield files["overlay.png"], files["pose.mp4"], files.get("face.png"), report(event)
+                else:
+                    yield NOTHING_YET
 
 
-@raising_problems
 def generate(
     photo: str | None, clip: str | None, consent: bool, model: str, **settings: Any
 ) -> Iterator[tuple[Any, ...]]:
@@ -89,19 +105,27 @@ def generate(
         At the end the video and its recipe.
     """
     read = BACKENDS[model].own(read_settings(settings))
-    BACKENDS[model].check(read)  # before the work of looking at the files
-    conditions = yield from _prepared(photo, clip, consent, read, 2)
-    seconds = predict(model, read, conditions.num_frames).seconds
-    with closing(in_turn(run_on_gpu(conditions, read, model), seconds)) as events:  # type: ignore[type-var]
+    require(photo, clip, consent, read)
+    BACKENDS[model].check(read)
+    locate(model)
+    with shared_preparation(photo, clip, read) as preparation:
+        prepare = conditions_of(preparation, read.num_frames)
+        run = partial(_animate, settings=read, model=model)
+        seconds = predict(model, read).seconds
+        with closing(prepared_in_turn(prepare, run, seconds, visitor())) as events:  # type: ignore[type-var]
+            for event in events:
+                yield event if isinstance(event, tuple) else NOTHING_YET[:2]
+
+
+def _animate(conditions: Conditions, settings: AnimationSettings, model: str) -> Iterator[Progress | tuple[Any, ...]]:
+    with closing(run_on_gpu(conditions, settings, model)) as events:  # type: ignore[type-var]
         for event in events:
             if isinstance(event, Animation):
-                with job_folder() as folder:
-                    yield result_files(folder, event, read, conditions.sound)
+                yield result_files(STORE.new(), event, settings, conditions.sound)
             else:
-                yield NOTHING_YET[:2]
+                yield event
 
 
-@raising_problems
 def compare(
     photo: str | None, clip: str | None, consent: bool, model: str, axis: str, variants: str, **settings: Any
 ) -> Iterator[tuple[Any, ...]]:
@@ -116,28 +140,21 @@ def compare(
     """
     wanted = read_variants(variants.splitlines()) if variants.strip() else AXES[axis].variants
     read = BACKENDS[model].own(read_settings(settings))
-    conditions = yield from _prepared(photo, clip, consent, read, 3)
-    takes: list[Take] = []
-    with closing(compare_in_turn(conditions, read, wanted, model)) as events:  # type: ignore[type-var]
-        for event in events:
-            if not isinstance(event, Take):
-                yield NOTHING_YET[:3]
-                continue
-            takes.append(event)
-            if len(takes) >= MIN_VARIANTS:
-                with job_folder() as folder:
-                    grid = folder / "comparison.mp4"
+    require(photo, clip, consent, read)
+    for name in {variant.backend or model for variant in wanted}:
+        locate(name)
+    with shared_preparation(photo, clip, read) as preparation:
+        prepare = conditions_of(preparation, read.num_frames)
+        run = partial(run_variants, settings=read, variants=wanted, model=model)
+        seconds = compare_seconds(read.num_frames, read, wanted, model)
+        takes: list[Take] = []
+        with closing(prepared_in_turn(prepare, run, seconds, visitor())) as events:  # type: ignore[type-var]
+            for event in events:
+                if not isinstance(event, Take):
+                    yield NOTHING_YET[:3]
+                    continue
+                takes.append(event)
+                if len(takes) >= MIN_VARIANTS:
+                    grid = STORE.new() / "comparison.mp4"
                     recipes = save_comparison(grid, takes)
                     yield str(grid), str(recipes), {take.label: take.measures.to_dict() for take in takes}
-
-
-def _prepared(
-    photo: str | None, clip: str | None, consent: bool, settings: AnimationSettings, num_outputs: int
-) -> Generator[tuple[Any, ...], None, Conditions]:
-    """Gives Gradio a chance to cancel at every step, which it can do between yields only."""
-    with closing(conditions_of(photo, clip, consent, settings)) as events:  # type: ignore[type-var]
-        for event in events:
-            if not isinstance(event, Progress):
-                return event
-            yield NOTHING_YET[:num_outputs]
-    raise AssertionError("a job always ends with its result")

@@ -1,17 +1,56 @@
-"""Gradio's page, every message of which can be read on its own."""
+"""Gradio's page, made safe for strangers: what comes in is checked, what fails is said, every message is whole."""
 
+from collections import OrderedDict
 from typing import Any
 
 import gradio as gr
 
+from xdyna.schema import InputError
+from xdyna.ui.payloads import check_payload
+from xdyna.ui.problems import explained
 
-class WholeMessages(gr.Blocks):
-    """`gr.Blocks` that sends values instead of differences while a generator runs.
+MAX_PROBLEMS = 1000
 
-    Gradio's page applies a difference to the very object that arrived before, which a browser that reads several
-    messages together has not looked at yet: a `gr.update`, or a file, that is followed by `gr.skip()` never takes
-    effect there.
-    """
+
+class PageBlocks(gr.Blocks):
+    """`gr.Blocks` with what all of its events have in common."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._problems = OrderedDict[tuple[str, int], str]()
+
+    async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Run an event as the base class does.
+
+        Whatever goes wrong before, in or after its function ends the event with words for the visitor: any other
+        exception than `gr.Error` would reach them as "Error", or an API client as null.
+        """
+        try:
+            return await super().process_api(block_fn, inputs, *args, **kwargs)
+        except Exception as error:
+            words = explained(error)
+            self._remember(kwargs.get("session_hash"), block_fn._id, words)
+            raise gr.Error(words, print_exception=False) from error
+
+    async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        """Check what the client sent, then convert it as the base class does."""
+        try:
+            self.validate_inputs(block_fn, inputs)
+        except ValueError as error:
+            raise InputError(f"{block_fn.api_name}: {' '.join(str(error).split())}") from error
+        for component, value in zip(block_fn.inputs, inputs, strict=False):
+            if not component.stateful:  # states stay on the server
+                check_payload(component, value)
+        return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+
+    def last_problem(self, session_hash: str, event: int) -> str | None:
+        """Return the words with which an event of a session ended the last time, if it failed, once.
+
+        Args:
+            session_hash: Gradio's name of the session.
+            event: The event's id.
+        """
+        return self._problems.pop((session_hash, event), None)
 
     def handle_streaming_diffs(
         self,
@@ -22,8 +61,19 @@ class WholeMessages(gr.Blocks):
         final: bool,
         simple_format: bool = False,
     ) -> list[Any]:
-        """As in the base class, with nothing to compare with; the last message repeats the one before it, whole."""
+        """Send whole values instead of differences while a generator runs; the last message repeats the one before.
+
+        Gradio's page applies a difference to the very object that arrived before, which a browser that reads several
+        messages together has not looked at yet: a `gr.update`, or a file, that is followed by `gr.skip()` never takes
+        effect there.
+        """
         sent = self.pending_diff_streams[session_hash] if session_hash else {}
         if run in sent and not final:
             sent[run] = [None] * len(data)
         return super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)
+
+    def _remember(self, session_hash: str | None, event: int, words: str) -> None:
+        if session_hash:
+            self._problems[session_hash, event] = words
+            while len(self._problems) > MAX_PROBLEMS:
+                self._problems.popitem(last=False)

@@ -1,6 +1,7 @@
 """The page: its layout, and the server that shows it."""
 
 import logging
+import math
 import os
 import threading
 
@@ -9,7 +10,7 @@ import gradio as gr
 from xdyna.backends import BACKENDS
 from xdyna.ui import fragments
 from xdyna.ui.api import add_endpoints
-from xdyna.ui.blocks import WholeMessages
+from xdyna.ui.blocks import PageBlocks
 from xdyna.ui.examples import FOLDER as EXAMPLES_FOLDER
 from xdyna.ui.job_events import IMMEDIATE
 from xdyna.ui.language import add_languages
@@ -18,26 +19,32 @@ from xdyna.ui.screens.compare import add_compare, wire_compare
 from xdyna.ui.screens.generate import add_generate, wire_generate
 from xdyna.ui.screens.inputs import add_inputs, wire_inputs
 from xdyna.ui.screens.runs import add_runs, browser_state, wire_runs
+from xdyna.ui.server_settings import ServerSettings, server_settings
 from xdyna.ui.session import SESSION_S, Session
 from xdyna.ui.settings_form import FIELDS
-from xdyna.ui.shelf import MAX_AGE_S, SHELF, SWEEP_EVERY_S
 from xdyna.ui.stepper import add_stepper
+from xdyna.ui.store import STORE
 from xdyna.ui.theme import SCRIPT, STYLES, THEME
 from xdyna.weights import default_model, is_ready
 
 logger = logging.getLogger(__name__)
 
-DELETE_EVERY_S, DELETE_AFTER_S = SWEEP_EVERY_S, MAX_AGE_S
-MAX_QUEUE = 20
+MAX_EVENTS, MIN_THREADS = 200, 40
 MAX_UPLOAD = "200mb"
 WARM_UP_AFTER_S = 10
 VISITED = threading.Event()
 """Set when the first visitor's page is there."""
-PRIVACY = (
-    "Your photo and clip are used for your video only. They and every result are deleted from this server within "
-    f"{DELETE_AFTER_S // 3600} hours and {DELETE_EVERY_S // 60} minutes. Results say in their recipe how they were "
-    "made; your file names are not kept. Your settings and the list of your runs stay in this browser."
-)
+
+
+def privacy(settings: ServerSettings) -> str:
+    """Say what happens to a visitor's files."""
+    hours, rest = divmod(math.ceil((settings.keep_s + settings.sweep_every_s) / 60), 60)
+    within = f"{hours} hours and {rest} minutes" if hours else f"{rest} minutes"
+    return (
+        "Your photo and clip are used for your video only. They and every result are deleted from this server within "
+        f"{within}. Results say in their recipe how they were made; your file names are not kept. Your settings and "
+        "the list of your runs stay in this browser."
+    )
 
 
 def build_demo(model: str | None = None) -> gr.Blocks:
@@ -49,7 +56,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
     model = model or default_model()
     spec = BACKENDS[model]
     with (
-        WholeMessages(title="X-Dyna", analytics_enabled=False, delete_cache=(DELETE_EVERY_S, DELETE_AFTER_S)) as demo,
+        PageBlocks(title="X-Dyna", analytics_enabled=False) as demo,
         gr.Column(elem_classes="xdyna"),
     ):
         gr.HTML(fragments.header(spec.title, spec.notice, is_ready(model)), padding=False)
@@ -57,7 +64,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         stepper = add_stepper()
         inputs, check, generate = add_inputs(spec.defaults), add_check(spec.defaults), add_generate(model)
         compare, runs = add_compare(), add_runs()
-        gr.HTML(f'<p class="privacy">{PRIVACY}</p>', padding=False)
+        gr.HTML(f'<p class="privacy">{privacy(server_settings())}</p>', padding=False)
         settings = inputs.settings | check.settings | generate.settings
         session = Session(
             stepper=stepper,
@@ -78,7 +85,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         wire_runs(runs, session, model, generate, demo)
         add_endpoints(session)
         demo.load(VISITED.set, **IMMEDIATE)
-    return demo.queue(max_size=MAX_QUEUE)
+    return demo.queue(max_size=MAX_EVENTS)
 
 
 def launch(*, host: str | None = None, port: int | None = None, share: bool = False, block: bool = True) -> gr.Blocks:
@@ -93,17 +100,19 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
     Returns:
         The page; only with `block=False` it is still served.
     """
-    model = default_model()
+    settings, model = server_settings(), default_model()
     zero_gpu = bool(os.environ.get("SPACES_ZERO_GPU"))
     if zero_gpu:
         _warm_up(model)  # ZeroGPU packs what is on the device at launch, and its processes inherit it
-    SHELF.sweep_on_schedule()
+    STORE.open()
+    STORE.sweep_on_schedule(settings.sweep_every_s)
     demo = build_demo(model)
     demo.launch(
         server_name=host,
         server_port=port,
         share=share,
         prevent_thread_lock=True,
+        max_threads=max(MIN_THREADS, 2 * settings.max_waiting),  # a job that waits holds one
         theme=THEME,
         css_paths=STYLES,
         js=SCRIPT,

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from xdyna.schema import Progress
 from xdyna.ui.examples import Example
-from xdyna.ui.line import Waiting
+from xdyna.ui.fair_queue import Waiting
 
 HIDDEN: Final = "hidden"
 """What `visible` is where a part is not to be seen: with False it leaves the page, and Gradio can lose the update that

@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -18,14 +18,18 @@ from xdyna.compare.variants import Variant
 from xdyna.config import AnimationSettings
 from xdyna.estimates import predict
 from xdyna.schema import Animation, Conditions, InputError, Progress
-from xdyna.ui.line import Line, Waiting
+from xdyna.ui.client import tell_place
+from xdyna.ui.fair_queue import FairQueue, Visitor, Waiting
 
 Event = TypeVar("Event")
+Prepared = TypeVar("Prepared")
+Outcome = TypeVar("Outcome")
 Stop = Callable[[], bool]
 
 logger = logging.getLogger(__name__)
 
-GPU_LINE = Line(longest=20, turns=len(all_devices()))
+RUN_QUEUE = FairQueue(turns=len(all_devices()), ahead=1)
+"""Everybody who wants a device. The next one in it already prepares, so that no device waits for that."""
 MAX_SECONDS = 300
 MARGIN = 1.3  # a run that asks a Space for too little is cut off
 OUT_OF_MEMORY = "There is not enough memory for"
@@ -36,65 +40,89 @@ def borrows_gpu() -> bool:
     return bool(os.environ.get("SPACES_ZERO_GPU"))
 
 
-def in_turn(job: Iterator[Event], seconds: float, line: Line = GPU_LINE) -> Iterator[Waiting | Event]:
-    """Runs a job when it is its turn. Closing the iterator leaves the line or ends the job.
+def in_turn(
+    job: Iterator[Event], seconds: float, visitor: Visitor, queue: FairQueue = RUN_QUEUE
+) -> Iterator[Waiting | Event]:
+    """Run a job when it is its turn. Closing the iterator leaves the queue or ends the job.
 
     Args:
-        job: a generator that computes on a GPU; not begun before its turn.
-        seconds: that it is expected to take.
-        line: shared by all that use these GPUs.
+        job: A generator, not begun before its turn.
+        seconds: The time that it is expected to take.
+        visitor: Whom it belongs to.
+        queue: Who waits for the same devices.
 
     Yields:
-        `Waiting` at least twice a second while others are before it, then what the job yields.
+        `Waiting` at least once a second while others are before it, then what the job yields.
 
     Raises:
-        LineFullError: too many wait already.
+        QueueFullError: too many wait already.
     """
-    with closing(job), line.join(seconds) as place:  # type: ignore[type-var]  # our iterators are generators
-        while (waiting := place.waiting()) is not None:
-            yield waiting
-            place.wait()
-        place.serve()
+    with queue.join(visitor, seconds) as ticket:
+        yield from _waiting(ticket.until_called())
+        yield from _waiting(ticket.until_served())
         yield from job
 
 
-def compare_in_turn(
+def prepared_in_turn(
+    prepare: Generator[Event, None, Prepared],
+    run: Callable[[Prepared], Iterator[Outcome]],
+    seconds: float,
+    visitor: Visitor,
+    queue: FairQueue = RUN_QUEUE,
+) -> Iterator[Waiting | Event | Outcome]:
+    """As `in_turn`, for a job that prepares while the one before it still runs.
+
+    Args:
+        prepare: A generator that returns what `run` needs; not begun before few enough are in front.
+        run: Begins the work of the turn.
+        seconds: The time that the work is expected to take, without the preparation.
+        visitor: Whom the job belongs to.
+        queue: Who waits for the same devices.
+
+    Yields:
+        `Waiting` at least once a second while others are before it, and what `prepare` and `run` yield.
+
+    Raises:
+        QueueFullError: too many wait already; nothing was prepared.
+    """
+    with queue.join(visitor, seconds) as ticket:
+        yield from _waiting(ticket.until_called())
+        prepared = yield from prepare
+        yield from _waiting(ticket.until_served())
+        yield from run(prepared)
+
+
+def _waiting(places: Iterator[Waiting]) -> Iterator[Waiting]:
+    for place in places:
+        yield place
+        tell_place(place)
+
+
+def run_variants(
     conditions: Conditions,
     settings: AnimationSettings,
     variants: Sequence[Variant],
     model: str,
-    line: Line = GPU_LINE,
-) -> Iterator[Waiting | Progress | Take]:
-    """As `xdyna.compare.run.compare`: in one turn, or where several are served at once, in a turn for each variant.
-
-    Yields:
-        `Waiting` while others are before it, then what the comparison yields.
-
-    Raises:
-        LineFullError: too many wait already.
-    """
-    if line.turns == 1:
-        seconds = compare_seconds(conditions.num_frames, settings, variants, model)
-        yield from in_turn(compare(conditions, settings, variants, model, animate=run_on_gpu), seconds, line)
-        return
-
-    def run(conditions: Conditions, own: AnimationSettings, model: str) -> Iterator[Waiting | Progress | Animation]:
-        return in_turn(run_on_gpu(conditions, own, model), predict(model, own, conditions.num_frames).seconds, line)
-
-    with closing(compare(conditions, settings, variants, model, animate=run, at_once=line.turns)) as events:  # type: ignore[type-var]
+    queue: FairQueue = RUN_QUEUE,
+) -> Iterator[Progress | Take]:
+    """As `xdyna.compare.run.compare`, for a job that is served, on all devices that nobody else wants now."""
+    with (
+        queue.spare(len(variants) - 1) as more,
+        closing(compare(conditions, settings, variants, model, animate=run_on_gpu, at_once=1 + more)) as events,  # type: ignore[type-var]
+    ):
         yield from events
 
 
 def compare_seconds(
-    num_frames: int, settings: AnimationSettings, variants: Sequence[Variant], model: str, line: Line = GPU_LINE
+    num_frames: int, settings: AnimationSettings, variants: Sequence[Variant], model: str, queue: FairQueue = RUN_QUEUE
 ) -> float:
-    """What all variants together are expected to take.
+    """Return what all variants together are expected to take, if nobody else wants a device.
 
     Raises:
         InputError: a variant's settings do not go together.
     """
     seconds = (predict(v.backend or model, v.settings(settings, model), num_frames).seconds for v in variants)
-    return sum(seconds) / min(line.turns, len(variants))
+    return sum(seconds) / min(queue.turns, len(variants))
 
 
 def seconds_needed(conditions: Conditions, settings: AnimationSettings, model: str, *_: Any, **__: Any) -> int:

@@ -10,7 +10,7 @@ from xdyna.backends import BACKENDS
 from xdyna.recipe import Recipe
 from xdyna.schema import Image, InputError
 from xdyna.ui.pictures import data_uri
-from xdyna.ui.shelf import SHELF
+from xdyna.ui.store import STORE
 
 MAX_RUNS = 24
 POSTER_HEIGHT_PX = 132
@@ -22,7 +22,7 @@ class Run:
     """A result that this visitor made.
 
     Attributes:
-        id: of its folder on `shelf.SHELF`, for as long as it is there.
+        id: of its folder on `store.STORE`, for as long as it is there.
         recipe: how it was made, also where the file itself was to carry none.
         poster: a small picture inside an address.
     """
@@ -86,7 +86,7 @@ def cards(kept: object) -> str:
 
 
 def _card(run: Run) -> str:
-    settings, here = run.recipe.settings, SHELF.find(run.id) is not None
+    settings, here = run.recipe.settings, STORE.find(run.id) is not None
     made = escape(_when(run.recipe.created))
     size = f"{run.recipe.num_frames} frames, {settings['width']} x {settings['height']} px"
     opening = _button("open", run.id, f"Open the video of {made}", "Open") if here else "<i>Video expired</i>"

@@ -6,12 +6,15 @@ from functools import partial
 from typing import Any, Literal
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from xdyna.ui import fragments
+from xdyna.ui.client import visitor
 
-GPU_QUEUE: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": None}
-"""`gpu.in_turn` does the queueing: unlike Gradio's queue, a job that waits in it can say where it stands."""
-ANALYSIS_QUEUE: dict[str, Any] = {"concurrency_id": "analysis", "concurrency_limit": 2}
+QUEUED_BY_US: dict[str, Any] = {"concurrency_id": "jobs", "concurrency_limit": None}
+"""For a job that stands in a `FairQueue`: unlike Gradio's, it is fair, and says at once where the job stands."""
+FEW_AT_ONCE: dict[str, Any] = {"concurrency_id": "files", "concurrency_limit": 2}
+"""For what reads or writes videos but is not worth a place in a queue of ours."""
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 IMMEDIATE: dict[str, Any] = {**PRIVATE, "queue": False}
 SETTING_STATE: dict[str, Any] = {**PRIVATE, "concurrency_limit": None}
@@ -47,6 +50,11 @@ def idle(status: str = "") -> dict[str, Any]:
     return {"status": status, "start": gr.update(visible=True), "stop": gr.update(visible=fragments.HIDDEN)}
 
 
+def failed(words: str) -> dict[str, Any]:
+    """No job runs, because of a problem."""
+    return idle(fragments.error(words))
+
+
 def wire_job(
     job: Callable[..., Iterator[Updates]],
     names: Sequence[str],
@@ -55,9 +63,9 @@ def wire_job(
     triggers: Sequence[Any],
     inputs: Sequence[Any],
     settings: dict[str, Any],
-    queue: dict[str, Any],
     api_name: str,
     trigger_mode: Literal["once", "multiple"] = "once",
+    failed: Callable[[str], dict[str, Any]] = failed,
 ) -> Any:
     """Connects a job with its buttons. A click first shows that it was heard; the job may have to queue.
 
@@ -69,9 +77,9 @@ def wire_job(
         triggers: events that start it, such as `parts.start.click`.
         inputs: given by position.
         settings: given by name.
-        queue: `GPU_QUEUE` or `ANALYSIS_QUEUE`.
         api_name: for logs only; the job is private.
         trigger_mode: "multiple" lets it start anew while it runs.
+        failed: the changes that show words about a job that ended with an exception, wherever that was raised.
 
     Returns:
         The job's event, to be cancelled or followed by others.
@@ -87,11 +95,12 @@ def wire_job(
         api_name=api_name,
         trigger_mode=trigger_mode,
         **PRIVATE,
-        **queue,
+        **QUEUED_BY_US,
     )
     stopping = stop.click(partial(_stopped, names), outputs=outputs, cancels=[event], **IMMEDIATE)
     stopping.then(_settled, outputs=status, **IMMEDIATE)
-    event.failure(partial(_refused, names), inputs=status, outputs=outputs, **IMMEDIATE)
+    on_failure = partial(_failed, names, failed, event["id"])
+    event.failure(on_failure, inputs=status, outputs=outputs, **IMMEDIATE)
     return event
 
 
@@ -109,9 +118,10 @@ def _settled() -> str:
     return fragments.message(STOPPED)
 
 
-def _refused(names: Sequence[str], status: str) -> Updates:
-    """A job that Gradio did not start, which is one that still waits: stopped jobs come here too."""
-    if status != WAITING:
-        return updates(names)
-    note = "A setting is outside its range, or the queue is full. Your files and settings are kept: try again."
-    return updates(names, **idle(fragments.error(note)))
+def _failed(names: Sequence[str], failed: Callable[[str], dict[str, Any]], event: int, status: str) -> Updates:
+    """The page after a job that Gradio did not start, or that ended with an exception; stopped jobs come here too."""
+    blocks: Any = LocalContext.blocks.get(None)
+    words = blocks.last_problem(visitor().session, event)
+    if words is None and status == WAITING:  # Gradio did not even start it
+        words = "A setting is outside its range, or the server is full. Your files and settings are kept: try again."
+    return updates(names, **failed(words)) if words else updates(names)

@@ -1,13 +1,12 @@
 """The work behind the page and the public endpoints: from a visitor's files to files for the visitor."""
 
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import gradio as gr
@@ -16,17 +15,31 @@ import numpy as np
 from xdyna.animate import prepare
 from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
-from xdyna.estimates import PACE
+from xdyna.estimates import ANALYSIS_SPEED, PACE
 from xdyna.preview import write_previews
 from xdyna.recipe import save_animation
 from xdyna.schema import Animation, Conditions, Frames, InputError, Progress, Video
+from xdyna.ui.fair_queue import FairQueue
 from xdyna.ui.gpu import borrows_gpu, run_on_gpu
+from xdyna.ui.preparation import PREPARATIONS, Preparation
+from xdyna.ui.server_settings import server_settings
 
+ANALYSIS_QUEUE = FairQueue(
+    turns=2, settings=replace(server_settings(), max_waiting=max(1, server_settings().max_waiting // 2))
+)
+"""Everybody who wants a photo and a clip to be looked at, without a run."""
 RESULT_NAME = "xdyna.mp4"
 DRAFT_REVISION = "draft"
 PAGE_PACE_S = 0.5
 
+ANALYSIS_INPUTS = (
+    *("height", "width", "num_frames", "fps", "start_s", "photo_person", "clip_person"),
+    *("retarget", "nudge_zoom", "nudge_x", "nudge_y", "keep_sound", "live_photo", "sway", "mode"),
+)
+"""Settings that change what the model will see."""
+
 Happening = TypeVar("Happening")
+Result = TypeVar("Result")
 
 
 def require(photo: str | None, clip: str | None, consent: bool, settings: AnimationSettings | None = None) -> None:
@@ -39,31 +52,66 @@ def require(photo: str | None, clip: str | None, consent: bool, settings: Animat
         raise InputError("There is no photo yet. Add one of a person, or choose an example.")
     if clip is None and not (settings and settings.live_photo):
         raise InputError("There is no driving clip yet. Add a video of one person moving, or choose an example.")
-    if not consent:
+    if consent is not True:
         raise InputError("Tick “I have the right to use this person's picture” to go on.")
 
 
-def conditions_of(
-    photo: str | None, clip: str | None, consent: bool, settings: AnimationSettings
-) -> Iterator[Progress | Conditions]:
-    """As `xdyna.animate.prepare`, for a visitor who may have forgotten something.
+def analysis_inputs(photo: str | None, clip: str | None, settings: AnimationSettings) -> tuple[object, ...]:
+    """Return all that an analysis depends on. `clip` is the motion file where there is one."""
+    return (photo, clip, *(getattr(settings, name) for name in ANALYSIS_INPUTS))
+
+
+def shared_preparation(
+    photo: str | None, clip: str | None, settings: AnimationSettings
+) -> AbstractContextManager[Preparation]:
+    """Give a job the preparation of its files, which it shares with all others that have the same files and settings.
+
+    The work begins when the first of them follows it.
+    """
+
+    def begin() -> Iterator[Progress | Conditions]:
+        return prepare(Path(str(photo)), Path(clip) if clip else None, settings)
+
+    return PREPARATIONS.share(analysis_inputs(photo, clip, settings), begin)
+
+
+def conditions_of(preparation: Preparation, num_frames: int) -> Generator[Progress, None, Conditions]:
+    """Follow a preparation.
+
+    Args:
+        preparation: From `shared_preparation`.
+        num_frames: How many it looks at, at most: predictions learn from it.
 
     Raises:
-        InputError: a file or the consent is missing, or a file cannot be used.
+        InputError: a file cannot be used.
     """
-    require(photo, clip, consent, settings)
-    with closing(prepare(Path(str(photo)), Path(clip) if clip else None, settings)) as events:  # type: ignore[type-var]
-        yield from events
+    with closing(preparation.follow()) as events:  # type: ignore[type-var]
+        for event in events:
+            if not isinstance(event, Progress):
+                ANALYSIS_SPEED.learn(num_frames, sum(event.seconds.values()))
+                return event
+            yield event
+    raise AssertionError("a preparation always ends with its conditions")
 
 
-def throttled(events: Iterator[Happening]) -> Iterator[Happening]:
-    """Leaves out progress that follows too soon for a page to show it: telling a browser costs it a tenth of a second.
+def with_result(events: Generator[Happening, None, Result]) -> Iterator[Happening | Result]:
+    """Yield what a generator yields, then what it returns."""
+    yield (yield from events)
 
-    The first of every phase, its last step and all that is not progress are always passed on.
+
+def throttled(events: Iterator[Happening]) -> Generator[Happening, None, Any]:
+    """Leave out progress that follows too soon for a page to show it: telling a browser costs it a tenth of a second.
+
+    The first of every phase, its last step and all that is not progress are always passed on, and so is what a
+    generator returns.
     """
     phase, shown_at = "", 0.0
     with closing(events):  # type: ignore[type-var]
-        for event in events:
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                return stop.value
             if isinstance(event, Progress):
                 now = time.monotonic()
                 if event.phase == phase and event.step != event.total and now - shown_at < PAGE_PACE_S:
@@ -118,16 +166,6 @@ def _draft(
         seconds=seconds,
         stopped=True,
     )
-
-
-@contextmanager
-def job_folder() -> Iterator[Path]:
-    """A folder with a random name for one visitor's files. It ends with the block: Gradio keeps its own copies."""
-    folder = Path(tempfile.mkdtemp(prefix="xdyna-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def preview_files(folder: Path, conditions: Conditions, settings: AnimationSettings, model: str) -> dict[str, str]:

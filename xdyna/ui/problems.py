@@ -35,19 +35,6 @@ def showing_problems(show: Callable[[str], Any]) -> Callable[[Job[Parameters]], 
     return decorate
 
 
-def raising_problems(job: Job[Parameters]) -> Job[Parameters]:
-    """A job that fails with `gr.Error`, the only error whose words reach a client."""
-
-    @wraps(job)
-    def careful(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Iterator[Any]:
-        try:
-            yield from job(*args, **kwargs)
-        except Exception as error:
-            raise gr.Error(explained(error), print_exception=False) from error
-
-    return careful
-
-
 def explained(error: Exception) -> str:
     """What a visitor reads about an error; what is our fault goes into the log."""
     if isinstance(error, InputError):

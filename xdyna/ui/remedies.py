@@ -7,8 +7,8 @@ from typing import Any
 from xdyna.config import AnimationSettings
 from xdyna.presets import PRESETS, with_preset
 from xdyna.schema import Fix, InputError
+from xdyna.ui.fair_queue import QueueFullError
 from xdyna.ui.gpu import OUT_OF_MEMORY
-from xdyna.ui.line import LineFullError
 from xdyna.ui.problems import DISK_FULL, OUR_FAULT, explained
 
 AGAIN = Fix("Try again", {})
@@ -41,7 +41,7 @@ def problem_of(error: Exception, model: str, settings: AnimationSettings | None)
         settings: of the run, or None where they could not be read.
     """
     text = explained(error)
-    if isinstance(error, LineFullError) or text in (OUR_FAULT, DISK_FULL):
+    if isinstance(error, QueueFullError) or text in (OUR_FAULT, DISK_FULL):
         return Problem(text=text, fix=AGAIN)
     if isinstance(error, InputError) or settings is None:
         return Problem(text=text, fix=None)

@@ -12,18 +12,12 @@ from xdyna.config import AnimationSettings
 from xdyna.schema import Conditions, Progress
 from xdyna.ui import fragments
 from xdyna.ui.job_events import Updates, updates
-from xdyna.ui.jobs import conditions_of, throttled
+from xdyna.ui.jobs import analysis_inputs, conditions_of, require, shared_preparation, throttled
 
 Looking = Generator[Progress, None, "Analysis"]
 
 SESSION_S = 3600
 """How long the server keeps what belongs to a visitor."""
-
-ANALYSIS_INPUTS = (
-    *("height", "width", "num_frames", "fps", "start_s", "photo_person", "clip_person"),
-    *("retarget", "nudge_zoom", "nudge_x", "nudge_y", "keep_sound", "live_photo", "sway", "mode"),
-)
-"""Settings that change what the model will see."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,11 +70,6 @@ class Session:
         return [self.photo, self.clip, self.motion, self.consent, self.analysis]
 
 
-def analysis_inputs(photo: str | None, clip: str | None, settings: AnimationSettings) -> tuple[object, ...]:
-    """What an analysis depends on. `clip` is the motion file where there is one."""
-    return (photo, clip, *(getattr(settings, name) for name in ANALYSIS_INPUTS))
-
-
 def analysed(
     photo: str | None,
     clip: str | None,
@@ -100,12 +89,10 @@ def analysed(
     inputs = analysis_inputs(photo, motion or clip, settings)
     if analysis is not None and analysis.inputs == inputs and consent:
         return analysis
-    with closing(throttled(conditions_of(photo, motion or clip, consent, settings))) as events:  # type: ignore[type-var]
-        for event in events:
-            if not isinstance(event, Progress):
-                return Analysis(inputs=inputs, settings=settings, conditions=event)
-            yield event
-    raise AssertionError("a preparation always ends with its conditions")
+    require(photo, motion or clip, consent, settings)
+    with shared_preparation(photo, motion or clip, settings) as preparation:
+        conditions = yield from throttled(conditions_of(preparation, settings.num_frames))
+    return Analysis(inputs=inputs, settings=settings, conditions=conditions)
 
 
 def showing(looking: Looking, names: Sequence[str]) -> Generator[Updates, None, Analysis]:

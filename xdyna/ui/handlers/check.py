@@ -13,17 +13,22 @@ from xdyna.animate import place_again
 from xdyna.backends import BACKENDS
 from xdyna.backends.interface import PLACING
 from xdyna.config import AnimationSettings
+from xdyna.estimates import ANALYSIS_SPEED
 from xdyna.preview import write_found, write_sight
 from xdyna.schema import Conditions, InputError
 from xdyna.ui import fragments
 from xdyna.ui.checklist import checklist
+from xdyna.ui.client import visitor
+from xdyna.ui.fair_queue import Waiting
+from xdyna.ui.gpu import in_turn
 from xdyna.ui.job_events import Updates, idle, updates
-from xdyna.ui.jobs import job_folder
+from xdyna.ui.jobs import ANALYSIS_QUEUE, analysis_inputs, with_result
 from xdyna.ui.people import people
 from xdyna.ui.pictures import pose_on_whole_photo
 from xdyna.ui.problems import showing_problems
-from xdyna.ui.session import Analysis, analysed, analysis_inputs
+from xdyna.ui.session import Analysis, analysed
 from xdyna.ui.settings_form import FIELDS, read_settings
+from xdyna.ui.store import STORE
 
 JOB = ("status", "start", "stop", "analysis")
 DRAWN = ("overlay", "checks")
@@ -116,14 +121,21 @@ def analyse(
         return
     newest.inputs, newest.asked = inputs, None
     phase = ""
+    job: Iterator[Any] = with_result(analysed(photo, clip, motion, consent, analysis, read))
     try:
-        with closing(analysed(photo, clip, motion, consent, analysis, read)) as events:
-            while newest.inputs is inputs:
-                event = next(events)
-                phase = event.phase
-                yield updates(JOB, status=fragments.progress(event))
-    except StopIteration as stop:
-        yield updates(JOB, analysis=stop.value, **idle())
+        if analysis is None or analysis.inputs != inputs:
+            job = in_turn(job, ANALYSIS_SPEED.seconds(read.num_frames), visitor(), ANALYSIS_QUEUE)
+        with closing(job) as events:  # type: ignore[type-var]
+            for event in events:
+                if newest.inputs is not inputs:
+                    return
+                if isinstance(event, Analysis):
+                    yield updates(JOB, analysis=event, **idle())
+                elif isinstance(event, Waiting):
+                    yield updates(JOB, status=fragments.waiting(event))
+                else:
+                    phase = event.phase
+                    yield updates(JOB, status=fragments.progress(event))
     except InputError as error:
         about = "photo" if phase == FIRST_PHASE else "clip" if phase else ""
         yield updates(JOB, **idle(fragments.error(str(error), about)))
@@ -151,14 +163,12 @@ def show(
     read = _readable(settings, analysis.settings)
     if shown.inputs != analysis.inputs:
         shown = Shown(analysis.inputs)
-        with job_folder() as folder:
-            yield updates(SHOWN, **_found(folder, analysis, model, opacity, read), **_unseen(), shown=shown)
+        yield updates(SHOWN, **_found(STORE.new(), analysis, model, opacity, read), **_unseen(), shown=shown)
     outdated = analysis.inputs != analysis_inputs(photo, motion or clip, read)  # then a new analysis comes
     if screen != "check" or shown.model == model or outdated:
         return
     yield updates(SHOWN, sight=sight_note(model, drawing=True))
-    with job_folder() as folder:
-        yield updates(SHOWN, **_sight(folder, analysis, model), shown=replace(shown, model=model))
+    yield updates(SHOWN, **_sight(STORE.new(), analysis, model), shown=replace(shown, model=model))
 
 
 def redraw(analysis: Analysis | None, model: str, frame: float, opacity: float, **settings: Any) -> Updates:

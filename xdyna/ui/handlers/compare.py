@@ -1,8 +1,9 @@
 """Events of the screen "Compare"."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from json import loads
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,20 @@ from xdyna.compare.take import Take, takes_of_files
 from xdyna.compare.variants import AXES, MAX_VARIANTS, Variant, check_number, read_variants
 from xdyna.schema import Image, InputError, Progress
 from xdyna.ui import fragments
+from xdyna.ui.client import visitor
 from xdyna.ui.comparison_view import about, bar_value, differences_table, measures_table
 from xdyna.ui.downloads import VIDEO
-from xdyna.ui.gpu import GPU_LINE, compare_in_turn, compare_seconds
+from xdyna.ui.fair_queue import Waiting
+from xdyna.ui.gpu import RUN_QUEUE, compare_seconds, prepared_in_turn, run_variants
 from xdyna.ui.history import describe as describe_run
 from xdyna.ui.history import read_runs
 from xdyna.ui.job_events import Updates, idle, updates
-from xdyna.ui.jobs import job_folder, throttled
-from xdyna.ui.line import Waiting
+from xdyna.ui.jobs import require, throttled
 from xdyna.ui.motion_plot import motion_plot
 from xdyna.ui.problems import showing_problems
-from xdyna.ui.session import Analysis, analysed, showing
+from xdyna.ui.session import Analysis, Looking, analysed
 from xdyna.ui.settings_form import read_settings
-from xdyna.ui.shelf import SHELF
+from xdyna.ui.store import STORE
 
 OWN, RUNS = "own", "runs"
 QUESTIONS = [
@@ -70,7 +72,7 @@ def describe(
         read = BACKENDS[model].own(read_settings(settings))
         num_frames = analysis.conditions.num_frames if analysis else read.num_frames
         seconds = compare_seconds(num_frames, read, variants, model)
-        how = "one after another" if GPU_LINE.turns == 1 else f"{GPU_LINE.turns} at a time"
+        how = "one after another" if RUN_QUEUE.turns == 1 else f"{RUN_QUEUE.turns} at a time"
         cost = f"{len(variants)} videos, {how}: about {fragments.duration(seconds)} in all."
     except InputError as error:
         cost = str(error)
@@ -114,16 +116,19 @@ def run_comparison(
 ) -> Iterator[Updates]:
     """The Compare button: analyses if that is still to be done, then makes one variant after another."""
     variants, read = variants_of(question, own, chosen), BACKENDS[model].own(read_settings(settings))
-    found = yield from showing(analysed(photo, clip, motion, consent, analysis, read), JOB)
-    yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found)
+    require(photo, motion or clip, consent, read)
+    seconds = compare_seconds(read.num_frames, read, variants, model)
+    prepare = _found(analysed(photo, clip, motion, consent, analysis, read))
+    run = partial(_variants, settings=read, variants=variants, model=model)
     takes: tuple[Take, ...] = ()
-    job = throttled(compare_in_turn(found.conditions, read, variants, model))
-    with closing(job) as events:  # type: ignore[type-var]
+    with closing(prepared_in_turn(prepare, run, seconds, visitor())) as events:  # type: ignore[type-var]
         for event in events:
             if isinstance(event, Waiting):
                 yield updates(JOB, status=fragments.waiting(event))
             elif isinstance(event, Progress):
                 yield updates(JOB, status=fragments.progress(event))
+            elif isinstance(event, Analysis):
+                yield updates(JOB, status=fragments.message("Loading the model…"), analysis=event)
             else:
                 takes = (*takes, event)
                 yield updates(JOB, comparison=Comparison(takes))
@@ -131,9 +136,19 @@ def run_comparison(
     yield updates(JOB, **idle(fragments.message(f"Done: {len(takes)} videos in {spent}.")))
 
 
+def _found(looking: Looking) -> Generator[Progress | Analysis, None, Analysis]:
+    found = yield from looking
+    yield found
+    return found
+
+
+def _variants(found: Analysis, **run: Any) -> Iterator[Progress | Take]:
+    return throttled(run_variants(found.conditions, **run))
+
+
 def list_runs(kept: object) -> Any:
     """The visitor's runs that are still on the server, to choose from."""
-    runs = [run for run in read_runs(kept) if SHELF.find(run.id)]
+    runs = [run for run in read_runs(kept) if STORE.find(run.id)]
     return gr.update(
         choices=[(f"{run.recipe.created[11:16]} UTC: {describe_run(run.recipe)}", run.id) for run in runs]
     )
@@ -142,7 +157,7 @@ def list_runs(kept: object) -> Any:
 @showing_problems(lambda text: updates(OPENED, runs_status=fragments.error(text)))
 def open_videos(runs: Sequence[str], files: Sequence[str] | None) -> Iterator[Updates]:
     """Finished videos instead of new ones: runs by their ids, and uploaded files."""
-    folders = [folder for folder in map(SHELF.find, runs) if folder]
+    folders = [folder for folder in map(STORE.find, runs) if folder]
     paths = [*(folder / VIDEO for folder in folders), *map(Path, files or ())]
     check_number(len(paths))
     yield updates(OPENED, runs_status=fragments.message("Reading the videos…"))
@@ -155,25 +170,25 @@ def show(comparison: Comparison | None) -> Iterator[Updates]:
         yield updates(SHOWN)
         return
     takes, labels = comparison.takes, [take.label for take in comparison.takes]
-    with job_folder() as folder:
-        changes: dict[str, Any] = dict.fromkeys(PLAYERS)
-        for name, take in zip(PLAYERS, takes, strict=False):
-            path = folder / f"{name}.mp4"
-            save_take(path, take)
-            changes[name] = gr.update(value=str(path), label=take.label)
-        grid, recipes = folder / "comparison.mp4", save_comparison(folder / "comparison.mp4", takes)
-        yield updates(
-            SHOWN,
-            **changes,
-            bar=bar_value(takes),
-            plot=motion_plot(takes),
-            table=measures_table(takes) + differences_table(takes),
-            left=gr.update(choices=labels, value=labels[0]),
-            right=gr.update(choices=labels, value=labels[-1]),
-            wipe=_pair(takes, labels[0], labels[-1], 0),
-            download_grid=gr.update(value=str(grid)),
-            download_recipes=gr.update(value=str(recipes)),
-        )
+    folder = STORE.new()
+    changes: dict[str, Any] = dict.fromkeys(PLAYERS)
+    for name, take in zip(PLAYERS, takes, strict=False):
+        path = folder / f"{name}.mp4"
+        save_take(path, take)
+        changes[name] = gr.update(value=str(path), label=take.label)
+    grid, recipes = folder / "comparison.mp4", save_comparison(folder / "comparison.mp4", takes)
+    yield updates(
+        SHOWN,
+        **changes,
+        bar=bar_value(takes),
+        plot=motion_plot(takes),
+        table=measures_table(takes) + differences_table(takes),
+        left=gr.update(choices=labels, value=labels[0]),
+        right=gr.update(choices=labels, value=labels[-1]),
+        wipe=_pair(takes, labels[0], labels[-1], 0),
+        download_grid=gr.update(value=str(grid)),
+        download_recipes=gr.update(value=str(recipes)),
+    )
 
 
 def wipe(comparison: Comparison | None, left: str, right: str, bar: str) -> Any:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from threading import Event
@@ -18,15 +19,16 @@ from xdyna.presets import PRESETS, preset_of, with_preset
 from xdyna.recipe import Recipe
 from xdyna.schema import Animation, Conditions, Fix, InputError, Progress
 from xdyna.ui import downloads, fragments, live
-from xdyna.ui.gpu import in_turn
+from xdyna.ui.client import visitor
+from xdyna.ui.fair_queue import Waiting
+from xdyna.ui.gpu import prepared_in_turn
 from xdyna.ui.history import Run, describe
 from xdyna.ui.job_events import Updates, idle, updates
 from xdyna.ui.jobs import animated, require, throttled
-from xdyna.ui.line import Waiting
-from xdyna.ui.remedies import Problem, problem_of
-from xdyna.ui.session import Analysis, Looking, analysed, showing
+from xdyna.ui.remedies import AGAIN, Problem, problem_of
+from xdyna.ui.session import Analysis, analysed, showing
 from xdyna.ui.settings_form import for_backend, read_settings
-from xdyna.ui.shelf import SHELF
+from xdyna.ui.store import STORE
 from xdyna.weights import is_ready
 
 FILES = {
@@ -74,8 +76,9 @@ def generate(
             yield updates(JOB, seed=read.seed)
         BACKENDS[model].check(read)
         expected = predict(model, read, _num_frames(analysis, read))
-        found = analysed(photo, clip, motion, consent, analysis, read)
-        with closing(in_turn(_turn(found, read, model), expected.seconds)) as events:  # type: ignore[type-var]
+        prepare = showing(analysed(photo, clip, motion, consent, analysis, read), JOB)
+        run = partial(_run, settings=read, model=model)
+        with closing(prepared_in_turn(prepare, run, expected.seconds, visitor())) as events:  # type: ignore[type-var]
             for event in events:
                 if isinstance(event, Made):
                     made = event
@@ -213,9 +216,8 @@ def shown(folder: Path, recipe: Recipe) -> dict[str, Any]:
     return {"video": str(files["download_video"]), "caption": fragments.caption(describe(recipe)), **downloadable}
 
 
-def _turn(looking: Looking, settings: AnimationSettings, model: str) -> Iterator[Updates | Made]:
+def _run(found: Analysis, settings: AnimationSettings, model: str) -> Iterator[Updates | Made]:
     """What is done while nobody else computes."""
-    found = yield from showing(looking, JOB)
     ticket = Event()
     animating = {
         "stop": gr.update(visible=fragments.HIDDEN),
@@ -240,8 +242,13 @@ def _progress(event: Progress, settings: AnimationSettings, fps: float, ticket: 
     return updates(JOB, status=status, live=live.draft(event.preview, fps, done))
 
 
+def failed(words: str) -> dict[str, Any]:
+    """No job runs, because of a problem that was found outside of `generate`."""
+    return _resting(Problem(text=words, fix=AGAIN))
+
+
 def _kept(made: Made, settings: AnimationSettings, problem: Problem | None) -> Iterator[Updates]:
-    animation, folder = made.animation, SHELF.new()
+    animation, folder = made.animation, STORE.new()
     recipe = Recipe.of(animation, settings)
     downloads.write_main(folder, animation, recipe, made.conditions.sound)
     run = Run.of(folder.name, recipe, downloads.poster(animation.video, recipe))

@@ -13,7 +13,7 @@ from xdyna.ui.handlers.generate import RESULT, shown
 from xdyna.ui.history import Run
 from xdyna.ui.job_events import Updates, updates
 from xdyna.ui.settings_form import read_settings
-from xdyna.ui.shelf import SHELF
+from xdyna.ui.store import STORE
 
 CHOSEN = ("runs", "cards", "status", "stepper", *RESULT)
 REMEMBERED = (
@@ -39,7 +39,7 @@ def choose(kept: Any, event: gr.EventData) -> Updates:
         less = history.without_run(kept, id)
         return updates(CHOSEN, runs=less, cards=history.cards(less))
     run = next((run for run in history.read_runs(kept) if run.id == id), None)
-    folder = SHELF.find(id)
+    folder = STORE.find(id)
     if action != "open" or run is None:
         return updates(CHOSEN)
     if folder is None:

@@ -9,7 +9,7 @@ from gradio.components import Component
 from xdyna.config import AnimationSettings
 from xdyna.ui import fragments
 from xdyna.ui.handlers import check as handlers
-from xdyna.ui.job_events import ANALYSIS_QUEUE, IMMEDIATE, PRIVATE, SETTING_STATE, components, wire_job
+from xdyna.ui.job_events import IMMEDIATE, PRIVATE, SETTING_STATE, components, wire_job
 from xdyna.ui.latest import latest
 from xdyna.ui.people import CHOOSE
 from xdyna.ui.screens.inputs import InputsParts
@@ -103,7 +103,6 @@ def wire_check(parts: CheckParts, session: Session, inputs: InputsParts) -> None
         triggers=[parts.go.change],
         inputs=[*session.sources, parts.newest],
         settings=settings,
-        queue=ANALYSIS_QUEUE,
         api_name="page_analyse",
         trigger_mode="multiple",
     )

@@ -9,7 +9,7 @@ import gradio as gr
 from xdyna.compare.variants import AXES, EXAMPLE
 from xdyna.ui import fragments
 from xdyna.ui.handlers import compare as handlers
-from xdyna.ui.job_events import ANALYSIS_QUEUE, GPU_QUEUE, IMMEDIATE, PRIVATE, components, wire_job
+from xdyna.ui.job_events import FEW_AT_ONCE, IMMEDIATE, PRIVATE, components, wire_job
 from xdyna.ui.latest import latest
 from xdyna.ui.session import SESSION_S, Session
 from xdyna.ui.stepper import screen
@@ -83,7 +83,6 @@ def wire_compare(parts: CompareParts, session: Session) -> None:
         triggers=[parts.start.click],
         inputs=[*session.sources, session.model, *wanted],
         settings=session.settings,
-        queue=GPU_QUEUE,
         api_name="page_compare",
     )
     latest(
@@ -98,7 +97,7 @@ def wire_compare(parts: CompareParts, session: Session) -> None:
         inputs=[parts.runs, parts.files],
         outputs=components(handlers.OPENED, parts),
         **PRIVATE,
-        **ANALYSIS_QUEUE,
+        **FEW_AT_ONCE,
     )
     latest(
         [parts.comparison.change],
@@ -106,7 +105,7 @@ def wire_compare(parts: CompareParts, session: Session) -> None:
         inputs=parts.comparison,
         outputs=components(handlers.SHOWN, parts),
         **PRIVATE,
-        **ANALYSIS_QUEUE,
+        **FEW_AT_ONCE,
     )
     for event in (parts.bar.frame, parts.left.input, parts.right.input):
         event(

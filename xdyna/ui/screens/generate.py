@@ -16,7 +16,7 @@ from xdyna.presets import preset_of
 from xdyna.schema import InputError
 from xdyna.ui import fragments
 from xdyna.ui.handlers import generate as handlers
-from xdyna.ui.job_events import GPU_QUEUE, IMMEDIATE, PRIVATE, SETTLE_S, components, wire_job
+from xdyna.ui.job_events import IMMEDIATE, PRIVATE, SETTLE_S, components, wire_job
 from xdyna.ui.latest import latest
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import MAIN, OTHER, add_input
@@ -102,8 +102,8 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
         triggers=[parts.start.click],
         inputs=[*session.sources, parts.keep_seed, parts.model],
         settings=settings,
-        queue=GPU_QUEUE,
         api_name="page_generate",
+        failed=handlers.failed,
     )
     parts.finish.click(handlers.finish, inputs=parts.ticket, outputs=parts.finish, **IMMEDIATE)
     again = components(handlers.BUTTONS, parts)

@@ -1,0 +1,29 @@
+"""Who asks, and what only they are told: the request behind the event that is being handled."""
+
+from gradio.context import LocalContext
+from gradio.server_messages import EstimationMessage
+
+from xdyna.ui.fair_queue import Visitor, Waiting
+
+
+def visitor() -> Visitor:
+    """Return whom the current event belongs to; calls from inside this process are one visitor."""
+    request = LocalContext.request.get(None)
+    client = getattr(request, "client", None)
+    session = str(getattr(request, "session_hash", None) or "")
+    return Visitor(address=str(client.host) if client else "", session=session)
+
+
+def tell_place(waiting: Waiting) -> None:
+    """Tell an API client its place in our queue: `job.status()` shows the rank that Gradio's own queue would have.
+
+    Call it after the yield that follows a change: Gradio's message about that yield sets the status, too.
+    """
+    blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    if blocks is None or event_id is None:
+        return
+    event = blocks._queue.event_ids_to_events.get(event_id)
+    if event is not None:
+        rank, seconds = waiting.position - 1, round(waiting.seconds, 1)
+        message = EstimationMessage(rank=rank, rank_eta=seconds, queue_size=waiting.length)
+        blocks._queue.send_message(event, message)
