@@ -39,11 +39,12 @@ PATIENCE_MS = 60_000  # for a condition on a machine that is busy with something
 
 @dataclass(frozen=True)
 class Server:
-    """The served page: where it is, how long it took from the start of the process, and what it wrote."""
+    """The served page: where it is, how long it took from the start of the process, what it wrote, and the process."""
 
     url: str
     seconds_to_page: float
     log: Path
+    process: subprocess.Popen
 
 
 def free_port() -> int:
@@ -53,9 +54,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(port: int, folder: Path) -> Iterator[Server]:
+def served(port: int, folder: Path, **variables: str) -> Iterator[Server]:
     """The page in a process of its own, which ends with the block; its uploads and its log are kept in a folder."""
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    environment = os.environ | own | variables
     url, started = f"http://127.0.0.1:{port}/", time.monotonic()
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
@@ -68,7 +70,7 @@ def served(port: int, folder: Path) -> Iterator[Server]:
                     break
                 assert time.monotonic() - started < 60, "the page did not appear within a minute"
                 time.sleep(0.05)
-            yield Server(url, time.monotonic() - started, folder / "log")
+            yield Server(url, time.monotonic() - started, folder / "log", process)
         finally:
             process.terminate()
             process.wait()

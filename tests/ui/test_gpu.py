@@ -9,15 +9,16 @@ from dataclasses import replace
 import gradio as gr
 import numpy as np
 import pytest
-from xdyna.ui.line import Line, Waiting
 
 from xdyna.backends import BACKENDS
 from xdyna.compare.take import Take
 from xdyna.compare.variants import Variant
 from xdyna.config import AnimationSettings
 from xdyna.schema import Animation, Conditions, Pose, Progress, Video
-from xdyna.ui.gpu import MAX_SECONDS, compare_in_turn, compare_seconds, run_on_gpu, seconds_needed
+from xdyna.ui.fair_queue import FairQueue, Visitor
+from xdyna.ui.gpu import MAX_SECONDS, compare_seconds, in_turn, run_on_gpu, run_variants, seconds_needed
 
+ME = Visitor(address="here", session="")
 SETTINGS = AnimationSettings(height=64, width=64)
 
 
@@ -86,43 +87,40 @@ def test_the_time_asked_for_grows_with_the_work() -> None:
 VARIANTS = [Variant(label=f"Seed {seed}", changes={"seed": seed}) for seed in (1, 2)]
 
 
-def compared(line: Line, monkeypatch: pytest.MonkeyPatch, *, meet: bool) -> tuple[list[str], set[int]]:
-    """The comparison's videos, and how many places of the line were taken while a variant ran."""
-    meeting, places = threading.Barrier(2 if meet else 1), set[int]()
+def compared(queue: FairQueue, monkeypatch: pytest.MonkeyPatch, *, at_once: int = 1) -> tuple[list[str], set[int]]:
+    """The comparison's videos, and how many jobs of the queue were served while a variant ran."""
+    meeting, served = threading.Barrier(at_once), set[int]()
 
     def run(given: Conditions, settings: AnimationSettings, model: str) -> Iterator[Progress | Animation]:
-        meeting.wait(60)  # two that do not run at the same time would break it
-        places.add(len(line.places))
+        meeting.wait(120)  # two that do not run at the same time would break it
+        served.add(len(queue.called))
         yield Progress(phase="Denoising", step=1, total=1)
-        meeting.wait(60)
+        meeting.wait(120)
         yield Animation(
             video=Video(frames=given.driving_frames, fps=8.0), controls={}, model=model, revision="abc", seconds=1.0
         )
 
     monkeypatch.setattr("xdyna.ui.gpu.run_on_gpu", run)
-    events = list(compare_in_turn(conditions(), SETTINGS, VARIANTS, "xdyna-mini", line))
-    assert line.places == []
-    return [event.label for event in events if isinstance(event, Take)], places
+    events = in_turn(run_variants(conditions(), SETTINGS, VARIANTS, "xdyna-mini", queue), 60.0, ME, queue)
+    return [event.label for event in events if isinstance(event, Take)], served
 
 
-def test_on_one_gpu_a_comparison_is_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compared(Line(1), monkeypatch, meet=False) == (["Seed 1", "Seed 2"], {1})
+def test_on_one_gpu_variants_run_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compared(FairQueue(1), monkeypatch) == (["Seed 1", "Seed 2"], {1})
 
 
-def test_on_two_gpus_variants_run_at_the_same_time_each_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compared(Line(8, turns=2), monkeypatch, meet=True) == (["Seed 1", "Seed 2"], {2})
+def test_on_two_gpus_variants_run_at_once_where_nobody_else_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compared(FairQueue(2), monkeypatch, at_once=2) == (["Seed 1", "Seed 2"], {1})
 
 
-def test_a_comparison_on_two_gpus_waits_for_visitors_who_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(8, turns=2)
-    with line.join(60.0), line.join(60.0):
-        events = compare_in_turn(conditions(), SETTINGS, VARIANTS, "xdyna-mini", line)
-        assert isinstance(next(events), Waiting)
-        events.close()  # type: ignore[attr-defined]
-    assert line.places == []
+def test_a_comparison_leaves_the_other_gpu_to_who_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = FairQueue(2)
+    with queue.join(Visitor(address="another", session=""), 60.0):
+        assert compared(queue, monkeypatch) == (["Seed 1", "Seed 2"], {2})
+    assert queue.called == queue.waiting == []
 
 
 def test_two_gpus_halve_the_wait_for_two_variants() -> None:
-    one = compare_seconds(3, SETTINGS, VARIANTS, "xdyna-mini", Line(1))
-    assert compare_seconds(3, SETTINGS, VARIANTS, "xdyna-mini", Line(8, turns=2)) == pytest.approx(one / 2)
-    assert compare_seconds(3, SETTINGS, VARIANTS, "xdyna-mini", Line(8, turns=5)) == pytest.approx(one / 2)
+    one = compare_seconds(3, SETTINGS, VARIANTS, "xdyna-mini", FairQueue(1))
+    assert compare_seconds(3, SETTINGS, VARIANTS, "xdyna-mini", FairQueue(2)) == pytest.approx(one / 2)
+    assert compare_seconds(3, SETTINGS, VARIANTS, "xdyna-mini", FairQueue(5)) == pytest.approx(one / 2)

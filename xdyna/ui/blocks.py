@@ -34,10 +34,9 @@ class PageBlocks(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> list[Any]:
         """Check what the client sent, then convert it as the base class does."""
-        try:
-            self.validate_inputs(block_fn, inputs)
-        except ValueError as error:
-            raise InputError(f"{block_fn.api_name}: {' '.join(str(error).split())}") from error
+        wanted, given = len(block_fn.inputs), len(inputs)
+        if given != wanted:
+            raise InputError(f"{block_fn.api_name} takes {wanted} values, got {given}. Its API page lists them.")
         for component, value in zip(block_fn.inputs, inputs, strict=False):
             if not component.stateful:  # states stay on the server
                 check_payload(component, value)
