@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -19,7 +20,10 @@ from ui.slow_backend import SlowBackend
 from ui.visitor import EXAMPLES, choose_example, expect_text, go, make_fast, press, set_number, upload
 
 import xdyna.backends
+from xdyna.ui.blocks import PageBlocks
 from xdyna.ui.demo import launch
+from xdyna.ui.gpu import RUN_QUEUE
+from xdyna.ui.jobs import ANALYSIS_QUEUE
 
 pytestmark = pytest.mark.browser
 
@@ -102,6 +106,48 @@ def test_a_full_disk_is_told_and_the_buttons_come_back(
     expect(page.locator("#fix")).to_have_text("Try again")
     page.locator("#fix").click()
     expect_text(page, "#run-status", "Done: 4 frames")
+
+
+JOBS = {
+    "page_analyse": ("#analyse-again", "#check-status", "#analyse-stop"),
+    "page_generate": ("#generate", "#run-status", "#stop"),
+    "page_compare": ("#compare", "#compare-status", "#compare-stop"),
+}
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_whatever_fails_in_or_around_a_job_the_page_can_go_on(
+    backend: SlowBackend, serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch, job: str
+) -> None:
+    """Before its function, in it, and after it while its outputs are made ready for the browser."""
+    page, (button, status, stop) = visit(serve()), JOBS[job]
+    choose_example(page)
+    expect_text(page, "#checks", "16 frames")
+    make_fast(page)
+    for frames, stage in enumerate(("preprocess_data", "call_function", "postprocess_data"), start=3):
+        set_number(page, "num_frames", frames)  # else there would be nothing to analyse
+        with monkeypatch.context() as broken:
+            broken.setattr(PageBlocks, stage, failing(getattr(PageBlocks, stage), job))
+            press(page, button)
+            expect_text(page, f"{status} [role=alert]", "our side.*are kept")
+            expect(page.locator(status)).not_to_contain_text("secret")
+        expect(page.locator(stop)).to_be_hidden()
+        assert RUN_QUEUE.called == ANALYSIS_QUEUE.called == []
+        press(page, button)
+        words = {"page_analyse": ("#checks", f"{frames} frames"), "page_generate": ("#run-status", f"{frames} frames")}
+        expect_text(page, *words.get(job, ("#compare-status", "Done: 2 videos")))
+        expect(page.locator(f"{status} [role=alert]")).to_have_count(0)
+
+
+def failing(real: Any, job: str) -> Any:
+    """A stage of Gradio's that fails for one job."""
+
+    async def fail(self: PageBlocks, event: Any, *arguments: Any, **options: Any) -> object:
+        if event.api_name == job:
+            raise RuntimeError("/secret/path")
+        return await real(self, event, *arguments, **options)
+
+    return fail
 
 
 def test_a_file_beyond_the_limit_is_refused_with_the_limit(

@@ -1,15 +1,19 @@
 """Gradio's page, made safe for strangers: what comes in is checked, what fails is said, every message is whole."""
 
 from collections import OrderedDict
+from contextvars import ContextVar
 from typing import Any
 
 import gradio as gr
+from gradio.utils import safe_aclose_iterator
 
 from xdyna.schema import InputError
 from xdyna.ui.payloads import check_payload
 from xdyna.ui.problems import explained
 
 MAX_PROBLEMS = 1000
+_CURRENT_ITERATOR = ContextVar[Any]("current iterator", default=None)
+"""Of the job whose event is being handled."""
 
 
 class PageBlocks(gr.Blocks):
@@ -25,12 +29,21 @@ class PageBlocks(gr.Blocks):
         Whatever goes wrong before, in or after its function ends the event with words for the visitor: any other
         exception than `gr.Error` would reach them as "Error", or an API client as null.
         """
+        _CURRENT_ITERATOR.set(None)
         try:
             return await super().process_api(block_fn, inputs, *args, **kwargs)
         except Exception as error:
+            if (iterator := _CURRENT_ITERATOR.get()) is not None:
+                await safe_aclose_iterator(iterator)  # Gradio forgets it: its job would keep its place in the queue
             words = explained(error)
             self._remember(kwargs.get("session_hash"), block_fn._id, words)
             raise gr.Error(words, print_exception=False) from error
+
+    async def call_function(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Call an event's function as the base class does."""
+        result = await super().call_function(*args, **kwargs)
+        _CURRENT_ITERATOR.set(result["iterator"])
+        return result
 
     async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> list[Any]:
         """Check what the client sent, then convert it as the base class does."""
