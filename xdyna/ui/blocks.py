@@ -1,27 +1,49 @@
 """Gradio's page, made safe for strangers: what comes in is checked, what fails is said, every message is whole."""
 
+import os
 from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 import gradio as gr
+from anyio import to_thread
 from gradio.utils import safe_aclose_iterator
 
 from xdyna.schema import InputError
+from xdyna.ui.client import visitor_of
+from xdyna.ui.fair_queue import FairQueue, Visitor
 from xdyna.ui.payloads import check_payload
 from xdyna.ui.problems import explained
 
 MAX_PROBLEMS = 1000
+MAX_EVENT_THREADS = 36
+"""A job that waits holds one. The server has about 20 more, most of them the detectors'."""
 _CURRENT_ITERATOR = ContextVar[Any]("current iterator", default=None)
-"""Of the job whose event is being handled."""
+_CURRENT_VISITOR = ContextVar[Visitor]("current visitor")
+"""Of the event that is being handled."""
 
 
 class PageBlocks(gr.Blocks):
-    """`gr.Blocks` with what all of its events have in common."""
+    """`gr.Blocks` with what all of its events have in common.
 
-    def __init__(self, **options: Any) -> None:
+    Args:
+        queues: Which queue each job will join, by its event's `api_name`.
+        options: As for the base class.
+    """
+
+    def __init__(self, queues: Mapping[str, FairQueue] | None = None, **options: Any) -> None:
+        # Gradio sums up all past events with pandas after every one of them, for a page that nobody opens here.
+        os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
         super().__init__(**options)
+        self._queues = queues or {}
         self._problems = OrderedDict[tuple[str, int], str]()
+
+    def run_startup_events(self) -> None:
+        """Start as the base class does, with a bound on the threads that handle events."""
+        to_thread.current_default_thread_limiter().total_tokens = MAX_EVENT_THREADS
+        super().run_startup_events()
 
     async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run an event as the base class does.
@@ -30,6 +52,7 @@ class PageBlocks(gr.Blocks):
         exception than `gr.Error` would reach them as "Error", or an API client as null.
         """
         _CURRENT_ITERATOR.set(None)
+        _CURRENT_VISITOR.set(visitor_of(kwargs.get("request")))
         try:
             return await super().process_api(block_fn, inputs, *args, **kwargs)
         except Exception as error:
@@ -46,14 +69,19 @@ class PageBlocks(gr.Blocks):
         return result
 
     async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        """Check what the client sent, then convert it as the base class does."""
-        wanted, given = len(block_fn.inputs), len(inputs)
-        if given != wanted:
-            raise InputError(f"{block_fn.api_name} takes {wanted} values, got {given}. Its API page lists them.")
-        for component, value in zip(block_fn.inputs, inputs, strict=False):
-            if not component.stateful:  # states stay on the server
-                check_payload(component, value)
-        return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        """Check what the client sent, then convert it as the base class does.
+
+        A job that its queue would refuse is refused here: converting its inputs takes Gradio longer than all the rest.
+        """
+        queue = self._queues.get(block_fn.api_name)
+        with queue.entering(_CURRENT_VISITOR.get()) if queue else nullcontext():
+            wanted, given = len(block_fn.inputs), len(inputs)
+            if given != wanted:
+                raise InputError(f"{block_fn.api_name} takes {wanted} values, got {given}. Its API page lists them.")
+            for component, value in zip(block_fn.inputs, inputs, strict=True):
+                if not component.stateful:  # states stay on the server
+                    check_payload(component, value)
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
 
     def last_problem(self, session_hash: str, event: int) -> str | None:
         """Return the words with which an event of a session ended the last time, if it failed, once.

@@ -1,5 +1,7 @@
 """Who asks, and what only they are told: the request behind the event that is being handled."""
 
+from typing import Any
+
 from gradio.context import LocalContext
 from gradio.server_messages import EstimationMessage
 
@@ -7,8 +9,12 @@ from xdyna.ui.fair_queue import Visitor, Waiting
 
 
 def visitor() -> Visitor:
-    """Return whom the current event belongs to; calls from inside this process are one visitor."""
-    request = LocalContext.request.get(None)
+    """Return whom the event belongs to whose function runs."""
+    return visitor_of(LocalContext.request.get(None))
+
+
+def visitor_of(request: Any) -> Visitor:
+    """Return whom a request of Gradio's belongs to; calls from inside this process have none."""
     client = getattr(request, "client", None)
     session = str(getattr(request, "session_hash", None) or "")
     return Visitor(address=str(client.host) if client else "", session=session)

@@ -12,7 +12,9 @@ from xdyna.ui import fragments
 from xdyna.ui.api import add_endpoints
 from xdyna.ui.blocks import PageBlocks
 from xdyna.ui.examples import FOLDER as EXAMPLES_FOLDER
+from xdyna.ui.gpu import RUN_QUEUE
 from xdyna.ui.job_events import IMMEDIATE
+from xdyna.ui.jobs import ANALYSIS_QUEUE
 from xdyna.ui.language import add_languages
 from xdyna.ui.screens.check import add_check, wire_check
 from xdyna.ui.screens.compare import add_compare, wire_compare
@@ -29,9 +31,14 @@ from xdyna.weights import default_model, is_ready
 
 logger = logging.getLogger(__name__)
 
-MAX_EVENTS, MIN_THREADS = 200, 40
+MAX_EVENTS, MIN_JOBS = 200, 40
 MAX_UPLOAD = "200mb"
 WARM_UP_AFTER_S = 10
+QUEUES = {
+    **dict.fromkeys(("analyze", "page_analyse"), ANALYSIS_QUEUE),
+    **dict.fromkeys(("generate", "compare", "page_generate", "page_compare"), RUN_QUEUE),
+}
+"""Which queue each job joins, by the name of its event."""
 VISITED = threading.Event()
 """Set when the first visitor's page is there."""
 
@@ -56,7 +63,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
     model = model or default_model()
     spec = BACKENDS[model]
     with (
-        PageBlocks(title="X-Dyna", analytics_enabled=False) as demo,
+        PageBlocks(QUEUES, title="X-Dyna", analytics_enabled=False) as demo,
         gr.Column(elem_classes="xdyna"),
     ):
         gr.HTML(fragments.header(spec.title, spec.notice, is_ready(model)), padding=False)
@@ -112,7 +119,7 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
         server_port=port,
         share=share,
         prevent_thread_lock=True,
-        max_threads=max(MIN_THREADS, 2 * settings.max_waiting),  # a job that waits holds one
+        max_threads=max(MIN_JOBS, 2 * settings.max_waiting),  # jobs that wait or run; its own limit for a page is 40
         theme=THEME,
         css_paths=STYLES,
         js=SCRIPT,

@@ -135,6 +135,7 @@ class FairQueue:
         self.settings = settings or server_settings()
         self.called, self.waiting = list[QueueTicket](), list[QueueTicket]()
         self._changed = threading.Condition()
+        self._entering = list[Visitor]()
         self._shares, self._lent = _Shares(), 0
 
     @contextmanager
@@ -150,8 +151,7 @@ class FairQueue:
         """
         ticket = QueueTicket(self, visitor, seconds)
         with self._changed:
-            if len(self.called) >= self.turns + self.ahead:
-                self._check_room(ticket)
+            self._check_room(visitor)
             self.waiting.append(ticket)
             self._shares.arrive(visitor)
             self._call()
@@ -162,6 +162,22 @@ class FairQueue:
                 (self.called if ticket in self.called else self.waiting).remove(ticket)
                 self._call()
                 self._changed.notify_all()
+
+    @contextmanager
+    def entering(self, visitor: Visitor) -> Iterator[None]:
+        """Hold room for a job that will join after the block, so that what is refused is refused before any work.
+
+        Raises:
+            QueueFullError: too many wait or enter already, in all or of this visitor.
+        """
+        with self._changed:
+            self._check_room(visitor)
+            self._entering.append(visitor)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._entering.remove(visitor)
 
     @contextmanager
     def spare(self, at_most: int) -> Iterator[int]:
@@ -219,22 +235,24 @@ class FairQueue:
             heapq.heapreplace(ends, ends[0] + ticket.seconds_left())
         return Waiting(position=max(1, place - turns + 1), seconds=ends[0] if ends else 0.0, length=len(self.waiting))
 
-    def _check_room(self, ticket: QueueTicket) -> None:
-        """Refuse a ticket that is one too many, and say when there is room again."""
-        same_session = [other for other in self.waiting if other.visitor == ticket.visitor]
-        same_address = [other for other in self.waiting if other.visitor.address == ticket.visitor.address]
-        order = [*self.called, *self._order()]
-        if len(same_session) >= self.settings.max_waiting_per_visitor:
-            full, own = f"You have {len(same_session)} jobs waiting, the most for one visitor.", same_session
-        elif len(same_address) >= self.settings.max_waiting_per_address:
-            full, own = f"{len(same_address)} jobs wait from your network address, the most for one.", same_address
-        elif len(self.waiting) >= self.settings.max_waiting:
-            full, own = f"The queue is full ({len(self.waiting)}).", list(order[len(self.called) :])
+    def _check_room(self, visitor: Visitor) -> None:
+        """Refuse a visitor whose job would be one too many, and say when there is room again."""
+        coming = [*(ticket.visitor for ticket in self.waiting), *self._entering]
+        if len(self.called) + len(coming) < self.turns + self.ahead:
+            return
+        of_session = coming.count(visitor)
+        of_address = sum(other.address == visitor.address for other in coming)
+        if of_session >= self.settings.max_waiting_per_visitor:
+            full = f"You have {of_session} jobs waiting, the most for one visitor."
+        elif of_address >= self.settings.max_waiting_per_address:
+            full = f"{of_address} jobs wait from your network address, the most for one."
+        elif len(coming) >= self.settings.max_waiting:
+            full = f"The queue is full ({len(coming)})."
         else:
             return
-        last = self._waiting([*order, ticket], len(order))
-        called_first = next(place for place, other in enumerate(order) if other in own)
-        free = self._waiting(order, max(called_first - self.ahead, self.turns))
+        order = [*self.called, *self._order()]
+        last = self._waiting(order, len(order))
+        free = self._waiting(order, min(len(order), self.turns))
         raise QueueFullError(
             f"{full} You would be number {last.position} with {_minutes(last.seconds)} to wait. {KEPT}: come back in "
             f"{_minutes(free.seconds)}."
