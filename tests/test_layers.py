@@ -16,6 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "photo": {"schema"},
     "files": {"schema"},
     "output": {"files", "schema"},
+    "rescue": {"files", "schema"},
     "provenance": {"schema"},
     "video": {"files", "schema"},
     "recipe": {"config", "files", "provenance", "schema", "video"},

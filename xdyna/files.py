@@ -1,10 +1,9 @@
 """Files that appear whole or not at all, also where the disk is full or the program is killed."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkdtemp
 
 from xdyna.schema import InputError
 
@@ -49,58 +48,39 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: it could not be written; what was there before is untouched.
     """
-    partial = partial_path(path)
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # some disks say only now that they are full
-        partial.replace(path)
-    except BaseException:
-        remove_file(partial)
-        raise
+    _write_all({path: content})
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files of a result that took long to make.
+    """Write the files of a result that took long to make: all of them, or none.
 
     Args:
         folder: where; it must exist.
         files: the content of each file, by its name.
 
     Raises:
-        UnsavedResultError: they could not all be written; the error holds them.
+        UnsavedResultError: there is no room for them; the error holds them.
     """
     try:
-        for name, content in files.items():
-            write_whole(folder / name, content)
+        _write_all({folder / name: content for name, content in files.items()})
     except OSError as error:
         raise UnsavedResultError(folder, files, error.strerror or str(error)) from error
 
 
-def write_elsewhere(files: Mapping[str, bytes], places: Iterable[Path]) -> Path | None:
-    """Write the files of a result into a new folder, so that nothing is overwritten.
-
-    Args:
-        files: the content of each file, by its name.
-        places: folders in which to make it, tried in turn.
-
-    Returns:
-        The new folder, or None where no place had room.
-    """
-    for place in places:
-        folder = None
-        try:
-            folder = Path(mkdtemp(prefix="xdyna-result-", dir=place))
-            write_files(folder, files)
-        except (OSError, UnsavedResultError):
-            if folder is not None:
-                for name in files:
-                    remove_file(folder / name)
-                folder.rmdir()
-            continue
-        return folder
-    return None
+def _write_all(files: Mapping[Path, bytes]) -> None:
+    """Write files under hidden names, then give all of them their own."""
+    try:
+        for path, content in files.items():
+            with partial_path(path).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # some disks say only now that they are full
+        for path in files:
+            partial_path(path).replace(path)
+    except BaseException:
+        for path in files:
+            remove_file(partial_path(path))
+        raise
 
 
 def remove_file(path: Path) -> None:
