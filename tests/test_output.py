@@ -226,7 +226,7 @@ def test_a_result_without_room_is_safe_elsewhere(
     said = capsys.readouterr().err
     assert f"kB are needed in {output.parent} (No space left on device)" in said
     (folder,) = roomy.iterdir()
-    assert f"The result is safe in {folder / 'out.mp4'}" in said
+    assert f"The result is in {folder / 'out.mp4'}" in said
     assert read_recipe(folder / "out.mp4") == read_recipe(folder / "out.json")
     assert list(output.parent.iterdir()) == []
 
@@ -246,7 +246,7 @@ def test_a_result_that_is_lost_is_made_again_from_its_finished_steps(
         full.setattr("xdyna.files.os.fsync", refuse)
         full.setattr("xdyna.rescue.other_places", list)
         assert main(command) == 2
-    assert "the same command goes on there" in capsys.readouterr().err
+    assert "the same command goes on from its finished steps" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4.unfinished"]
 
     def compute(*_: object, **__: object) -> None:
@@ -272,7 +272,7 @@ def test_comparisons_go_on_where_there_is_room(
     monkeypatch.setattr("xdyna.rescue.other_places", lambda: [roomy])
     assert main(["compare", PHOTO, CLIP, "-o", str(output), *FAST]) == 2
     (folder,) = roomy.iterdir()
-    assert f"are safe in {folder}" in capsys.readouterr().err
+    assert f"What {output} had no room for is in {folder}." in capsys.readouterr().err
     assert [path.name for path in output.iterdir()] == ["1.mp4"]
     assert sorted(path.name for path in folder.iterdir()) == ["2.mp4", "comparison.json", "comparison.mp4"]
 

@@ -30,7 +30,8 @@ from xdyna.video import probe, read_video
 
 ROOT = Path(__file__).parents[1]
 PHOTO, CLIP = ROOT / "examples" / "sea_photo.png", ROOT / "examples" / "sea_clip.mp4"
-SETTINGS = ("--frames", "4", "--steps", "10", "--context-frames", "3", "--context-overlap", "1")
+STEPS = 10
+SETTINGS = ("--frames", "4", "--steps", str(STEPS), "--context-frames", "3", "--context-overlap", "1")
 WHOLE = {"out.mp4", "out.json"}
 LIMIT_S = 600  # a run of seconds that takes this long hangs
 
@@ -53,7 +54,7 @@ class Kill:
 
     Attributes:
         place: what was being done.
-        after_s: seconds after its begin.
+        after_s: seconds after the step, the decoding or the saving began.
         finished_steps: denoising steps that the checkpoint held.
         left: names of the files that the killed run left, hidden ones too.
         problem: what is wrong, or "".
@@ -80,11 +81,12 @@ def kill_runs(folder: Path, denoising: int, finishing: int, seed: int) -> list[K
         (folder / name).mkdir()
         times = _run(folder / name)
     expected, (begin, decoding, end) = _frames(folder / "second"), times
-    moments = [("denoising", rng.uniform(0, decoding - begin)) for _ in range(denoising)]
-    moments += [("finishing", rng.uniform(0, end - decoding)) for _ in range(finishing)]
+    # By the step, not by the clock: how fast a run is depends on what else the machine does.
+    moments = [(rng.randrange(STEPS), rng.uniform(0, (decoding - begin) / STEPS)) for _ in range(denoising)]
+    moments += [(STEPS, rng.uniform(0, end - decoding)) for _ in range(finishing)]
     found = []
-    for k, (place, after_s) in enumerate(moments):
-        found.append(_kill_and_repeat(folder / str(k), place, after_s, expected))
+    for k, (step, after_s) in enumerate(moments):
+        found.append(_kill_and_repeat(folder / str(k), step, after_s, expected))
         print(found[-1], file=sys.stderr, flush=True)
     return found
 
@@ -134,10 +136,24 @@ def _run(folder: Path) -> list[float]:
     return [*times, time.monotonic()]
 
 
-def _kill_and_repeat(folder: Path, place: str, after_s: float, expected: Frames) -> Kill:
+def _reach(process: "subprocess.Popen[str]", folder: Path, step: int) -> bool:
+    """Wait until a run has begun a step, or, after the last, to decode. Returns whether it did."""
+    if step == STEPS:
+        return _wait_for(process, "Decoding")
+    if not _wait_for(process, "Denoising"):
+        return False
+    while step and process.poll() is None:
+        windows = (folder / "out.mp4.unfinished").glob("window-*.pt")
+        if any(int(path.stem.split("-")[1]) >= step for path in windows):
+            return True
+        time.sleep(0.002)
+    return process.poll() is None
+
+
+def _kill_and_repeat(folder: Path, step: int, after_s: float, expected: Frames) -> Kill:
     folder.mkdir()
     process = _start(_command(folder))
-    came = _wait_for(process, "Denoising" if place == "denoising" else "Decoding")
+    came = _reach(process, folder, step)
     time.sleep(after_s)
     process.kill()
     process.communicate()
@@ -155,7 +171,7 @@ def _kill_and_repeat(folder: Path, place: str, after_s: float, expected: Frames)
         problem = "other frames"
     if not problem and again is not None and set(_names(folder)) != WHOLE:
         problem = f"left behind: {', '.join(set(_names(folder)) - WHOLE)}"
-    return Kill(place, after_s, steps, left, problem)
+    return Kill("finishing" if step == STEPS else "denoising", after_s, steps, left, problem)
 
 
 def _kill_saving(folder: Path, rng: random.Random) -> Kill:

@@ -272,8 +272,10 @@ def _claimed_output(options: argparse.Namespace) -> AbstractContextManager[None]
 
 def _rescued(unsaved: UnsavedResultError, lost: str) -> Path:
     """Return the folder that takes a result instead; see `rescue`."""
-    print(f"\nxdyna: {unsaved}", file=sys.stderr)
-    return rescue(unsaved, lost, input if sys.stdin.isatty() else None)
+    print(f"xdyna: {unsaved}", file=sys.stderr)
+    folder = rescue(unsaved, lost, input if sys.stdin.isatty() else None)
+    print(f"xdyna: it is in {folder} now", file=sys.stderr)
+    return folder
 
 
 def _animate(options: argparse.Namespace) -> None:
@@ -288,7 +290,6 @@ def _animate(options: argparse.Namespace) -> None:
     from xdyna.animate import animate, prepare
     from xdyna.backends.memory import gpu_gb
     from xdyna.pipelines.unfinished import discard
-    from xdyna.recipe import save_animation
     from xdyna.weights import locate
 
     locate(model)  # before the work of looking at the inputs
@@ -307,22 +308,31 @@ def _animate(options: argparse.Namespace) -> None:
         print(f"{unfinished.name}: goes on if this is the run that was cut off, else begins anew", file=sys.stderr)
     try:
         animation = _watched(animate(conditions, settings, model, unfinished=unfinished), Animation)
+        folder = _save_animation(output, animation, settings, conditions, resumes=unfinished is not None)
     except KeyboardInterrupt:
         if unfinished:
             discard(unfinished)
         raise
-    folder = output.parent
-    try:
-        save_animation(output, animation, settings, conditions.sound)
-    except UnsavedResultError as unsaved:
-        again = "The finished steps are kept: make room, and the same command goes on there." if unfinished else ""
-        folder = _rescued(unsaved, again)
     if unfinished:
         discard(unfinished)
     if folder != output.parent:
-        raise InputError(f"The result is safe in {folder / output.name}. Move it to where you want it.")
+        raise InputError(f"The result is in {folder / output.name}. Move it to where you want it.")
     written = f"recipe in {output.with_suffix('.json').name}" if settings.save_recipe else "without a recipe"
     print(f"{output}: {len(animation.video)} frames in {animation.seconds:.0f} s; {written}")
+
+
+def _save_animation(
+    output: Path, animation: Animation, settings: AnimationSettings, conditions: Conditions, resumes: bool
+) -> Path:
+    """Write a result. Returns the folder that had room for it."""
+    from xdyna.recipe import save_animation
+
+    try:
+        save_animation(output, animation, settings, conditions.sound)
+        return output.parent
+    except UnsavedResultError as unsaved:
+        again = "the same command goes on from its finished steps" if resumes else "run the same command again"
+        return _rescued(unsaved, f"Make room; then {again}.")
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -359,7 +369,7 @@ def _compare(options: argparse.Namespace) -> None:
         moves = f"background motion {dynamics.background_gauge:.0f} of 100" if dynamics else "too short to measure"
         print(f"{take.label}: {moves}", flush=True)
     if folder != output:
-        raise InputError(f"The results that {output} has no room for are safe in {folder}. Move them where you want.")
+        raise InputError(f"What {output} had no room for is in {folder}. Move it to where you want it.")
     print(output / "comparison.mp4")
 
 
