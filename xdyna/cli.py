@@ -274,7 +274,7 @@ def _rescued(unsaved: UnsavedResultError, lost: str) -> Path:
     """Return the folder that takes a result instead; see `rescue`."""
     print(f"xdyna: {unsaved}", file=sys.stderr)
     folder = rescue(unsaved, lost, input if sys.stdin.isatty() else None)
-    print(f"xdyna: it is in {folder} now", file=sys.stderr)
+    print(f"xdyna: It is in {folder} now.", file=sys.stderr)
     return folder
 
 
@@ -308,7 +308,8 @@ def _animate(options: argparse.Namespace) -> None:
         print(f"{unfinished.name}: goes on if this is the run that was cut off, else begins anew", file=sys.stderr)
     try:
         animation = _watched(animate(conditions, settings, model, unfinished=unfinished), Animation)
-        folder = _save_animation(output, animation, settings, conditions, resumes=unfinished is not None)
+        resumes = unfinished is not None and unfinished.is_dir()  # a full disk may have had no room for it either
+        folder = _save_animation(output, animation, settings, conditions, resumes)
     except KeyboardInterrupt:
         if unfinished:
             discard(unfinished)
@@ -316,7 +317,7 @@ def _animate(options: argparse.Namespace) -> None:
     if unfinished:
         discard(unfinished)
     if folder != output.parent:
-        raise InputError(f"The result is in {folder / output.name}. Move it to where you want it.")
+        raise InputError(f"{output} was not written. Move the result from {folder} to where you want it.")
     written = f"recipe in {output.with_suffix('.json').name}" if settings.save_recipe else "without a recipe"
     print(f"{output}: {len(animation.video)} frames in {animation.seconds:.0f} s; {written}")
 
@@ -369,7 +370,7 @@ def _compare(options: argparse.Namespace) -> None:
         moves = f"background motion {dynamics.background_gauge:.0f} of 100" if dynamics else "too short to measure"
         print(f"{take.label}: {moves}", flush=True)
     if folder != output:
-        raise InputError(f"What {output} had no room for is in {folder}. Move it to where you want it.")
+        raise InputError(f"{output} is not complete. Move the rest from {folder} to where you want it.")
     print(output / "comparison.mp4")
 
 
