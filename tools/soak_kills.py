@@ -8,6 +8,7 @@ nothing else behind, and no file under an output's name may ever be half-written
 """
 
 import argparse
+import multiprocessing
 import os
 import random
 import re
@@ -21,9 +22,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
+
 import numpy as np
 import torch
 
+import xdyna.pipelines  # with all that a run imports, once for all of them
+import xdyna.preprocess.prepare  # noqa: F401
+from xdyna.cli import main as main_of_xdyna
 from xdyna.files import write_files
 from xdyna.schema import Frames
 from xdyna.video import probe, read_video
@@ -107,78 +113,93 @@ def kill_saving(folder: Path, kills: int, seed: int) -> list[Kill]:
     return found
 
 
-def _command(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "xdyna", "animate", str(PHOTO), str(CLIP), "-o", str(folder / "out.mp4"), *SETTINGS]
+class _Animate:
+    """A process that runs `xdyna animate`: a fork, so that the libraries need not be imported anew every time."""
+
+    def __init__(self, folder: Path) -> None:
+        reader, writer = os.pipe()
+        self._process = multiprocessing.get_context("fork").Process(target=_animate, args=(folder, writer))
+        self._process.start()
+        os.close(writer)
+        self.said = os.fdopen(reader)
+
+    def reach(self, words: str) -> bool:
+        """Read what it says up to a line that begins so. Returns whether it came."""
+        return any(line.startswith(words) for line in iter(self.said.readline, ""))
+
+    def runs(self) -> bool:
+        return self._process.is_alive()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self.end()
+
+    def end(self) -> tuple[int | None, str]:
+        """Wait for its end. Returns its exit code and the last line that it said."""
+        lines = self.said.read().splitlines()
+        self._process.join(LIMIT_S)
+        self.said.close()
+        return self._process.exitcode, lines[-1] if lines else ""
 
 
-def _start(command: Sequence[str]) -> "subprocess.Popen[str]":
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def _wait_for(process: "subprocess.Popen[str]", words: str) -> bool:
-    """Read what a process says up to a line that begins so. Returns whether it came."""
-    assert process.stdout is not None
-    return any(line.startswith(words) for line in iter(process.stdout.readline, ""))
+def _animate(folder: Path, writer: int) -> None:
+    for stream in (1, 2):
+        os.dup2(writer, stream)
+    sys.exit(main_of_xdyna(["animate", str(PHOTO), str(CLIP), "-o", str(folder / "out.mp4"), *SETTINGS]))
 
 
 def _run(folder: Path) -> list[float]:
     """Run the command to its end. Returns when it began to denoise, to decode, and when it ended."""
-    process = _start(_command(folder))
-    times = []
+    process, times = _Animate(folder), []
     for words in ("Denoising", "Decoding"):
-        if not _wait_for(process, words):
+        if not process.reach(words):
             raise RuntimeError(f"the run ended without {words}")
         times.append(time.monotonic())
-    process.communicate(timeout=LIMIT_S)
+    process.end()
     return [*times, time.monotonic()]
 
 
-def _reach(process: "subprocess.Popen[str]", folder: Path, step: int) -> bool:
+def _reach(process: _Animate, folder: Path, step: int) -> bool:
     """Wait until a run has begun a step, or, after the last, to decode. Returns whether it did."""
     if step == STEPS:
-        return _wait_for(process, "Decoding")
-    if not _wait_for(process, "Denoising"):
+        return process.reach("Decoding")
+    if not process.reach("Denoising"):
         return False
-    while step and process.poll() is None:
+    while step and process.runs():
         windows = (folder / "out.mp4.unfinished").glob("window-*.pt")
         if any(int(path.stem.split("-")[1]) >= step for path in windows):
             return True
         time.sleep(0.002)
-    return process.poll() is None
+    return process.runs()
 
 
 def _kill_and_repeat(folder: Path, step: int, after_s: float, expected: Frames) -> Kill:
     folder.mkdir()
-    process = _start(_command(folder))
+    process = _Animate(folder)
     came = _reach(process, folder, step)
     time.sleep(after_s)
     process.kill()
-    process.communicate()
     left, steps = _names(folder), _finished_steps(folder)
     problem = "" if came else "ended too early"
-    if set(left) >= WHOLE:  # the kill came too late: everything was written
-        again = None
-    else:
-        again = subprocess.run(
-            _command(folder), cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, env=os.environ
-        )
-        if again.returncode:
-            problem = f"the same command fails: {again.stderr.strip().splitlines()[-1]}"
+    if not set(left) >= WHOLE:  # else the kill came too late: everything was written
+        code, said = _Animate(folder).end()
+        if code:
+            problem = f"the same command fails: {said}"
+        elif set(_names(folder)) != WHOLE:
+            problem = f"left behind: {', '.join(set(_names(folder)) - WHOLE)}"
     if not problem and not np.array_equal(_frames(folder), expected):
         problem = "other frames"
-    if not problem and again is not None and set(_names(folder)) != WHOLE:
-        problem = f"left behind: {', '.join(set(_names(folder)) - WHOLE)}"
     return Kill("finishing" if step == STEPS else "denoising", after_s, steps, left, problem)
 
 
 def _kill_saving(folder: Path, rng: random.Random) -> Kill:
-    process = _start([sys.executable, "-c", SAVE, str(folder), str(SIZE)])
-    _wait_for(process, "saving")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SAVE, str(folder), str(SIZE)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
     began = time.monotonic()
-    _wait_for(process, "saving")
+    process.stdout.readline()
     first = rng.random() < 0.5  # half of the kills meet no older file
     if first:
         (folder / "out.mp4").unlink()
