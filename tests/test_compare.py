@@ -1,5 +1,6 @@
 """Comparisons: same inputs, seed and noise; only what a variant names differs."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from xdyna.compare.variants import AXES, MAX_VARIANTS, Variant, differences, rea
 from xdyna.config import AnimationSettings
 from xdyna.recipe import labelled, read_recipe, save_animation
 from xdyna.schema import Animation, Conditions, InputError, Progress, Video
-from xdyna.video import read_video
+from xdyna.video import read_video, write_video
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SETTINGS = replace(BACKENDS["xdyna-mini"].defaults, num_frames=3, num_inference_steps=1)
@@ -110,7 +111,13 @@ def test_a_variant_that_cannot_be_is_refused(text: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("texts", "message"),
-    [(["A: seed=1"], "2 to 4 variants, got 1"), (["A: seed=1", "", "A: seed=2"], "Two variants are called “A”")],
+    [
+        (["A: seed=1"], "2 to 4 variants, got 1"),
+        (["A: seed=1", "", "A: seed=2"], "Two variants are called “A”"),
+        (["what is no variant"] * 100_000, "2 to 4 variants, got 100000"),
+        (["A: seed=1", f"B: prompt={'x' * 2000}"], "may have 2000 letters together, got 2019. Shorten"),
+    ],
+    ids=["too few", "same name", "too many lines", "too long"],
 )
 def test_written_variants_are_two_to_four_with_names_of_their_own(texts: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -275,6 +282,28 @@ def test_the_label_is_left_out_where_the_settings_say_so(conditions: Conditions)
 def test_other_videos_are_no_comparison() -> None:
     with pytest.raises(InputError, match="not a comparison"):
         read_comparison(EXAMPLES / "sea_result.mp4")
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "",
+        "[" * 100_000,
+        "[]",
+        '{"comparison": 3}',
+        '{"comparison": [3]}',
+        '{"comparison": [{"label": 1, "recipe": {}}]}',
+        '{"comparison": [{"label": "A"}]}',
+        '{"comparison": [{"label": "A", "recipe": []}]}',
+        json.dumps({"comparison": [{"label": "A", "recipe": {}}] * 5}),
+    ],
+    ids=lambda text: text[:50],
+)
+def test_a_comparison_that_others_wrote_is_refused(comment: str, tmp_path: Path) -> None:
+    frames = np.zeros((2, 64, 64, 3), np.uint8)
+    write_video(tmp_path / "grid.mp4", Video(frames=frames, fps=8), metadata={"comment": comment})
+    with pytest.raises(InputError, match=r"not a comparison|not an xdyna recipe"):
+        read_comparison(tmp_path / "grid.mp4")
 
 
 def test_takes_of_two_models_line_up_by_driving_frame(conditions: Conditions) -> None:

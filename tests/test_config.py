@@ -23,6 +23,8 @@ def test_every_field_explains_itself() -> None:
         if isinstance(item.default, (int, float)) and not isinstance(item.default, bool):
             assert item.metadata["low"] <= item.default <= item.metadata["high"]
             assert item.metadata["step"] > 0
+        if isinstance(item.default, str):
+            assert item.metadata["choices"] or item.metadata["max_length"]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,19 @@ def test_every_field_explains_itself() -> None:
         ({"background_adapter_strength": 3}, "background_adapter_strength must be between 0 and 2, got 3"),
         ({"nudge_zoom": 3}, "nudge_zoom must be between 0.5 and 2, got 3"),
         ({"photo_person": "Anna"}, "photo_person must be auto, a number from 1, or a box .*, got 'Anna'"),
+        ({"num_inference_steps": 3.7}, "num_inference_steps must be a whole number, got 3.7"),
+        ({"num_inference_steps": True}, "num_inference_steps must be a whole number, got True"),
+        ({"num_inference_steps": None}, "num_inference_steps must be a whole number, got None"),
+        ({"guidance_scale": "7.5"}, "guidance_scale must be a number, got '7.5'"),
+        ({"live_photo": "yes"}, "live_photo must be true or false, got 'yes'"),
+        ({"live_photo": 1}, "live_photo must be true or false, got 1"),
+        ({"prompt": 5}, "prompt must be a text, got 5"),
+        ({"prompt": ["a"] * 1000}, "prompt must be a text, got list$"),
+        ({"prompt": "\ud800"}, "prompt must be a text"),
+        ({"prompt": "x" * 501}, "prompt must be at most 500 letters long, got 501"),
+        ({"negative_prompt": "雪" * 501}, "negative_prompt must be at most 500 letters long, got 501"),
+        ({"clip_person": "1" * 101}, "clip_person must be at most 100 letters long, got 101"),
+        ({"seed": 10**400}, "seed must be between 0 and 2.14748e\\+09, got 10{39}$"),
         ({"guidance_start": 0.6, "guidance_end": 0.5}, r"guidance_start must not be above .*, got 0.6"),
         ({"context_frames": 4, "context_overlap": 4}, r"context_overlap must be below context_frames \(4\), got 4"),
     ],

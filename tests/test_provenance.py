@@ -105,6 +105,10 @@ def result(tmp_path: Path) -> Path:
     return tmp_path / "out.mp4"
 
 
+def sign_file(path: Path, identity: Identity) -> None:
+    path.write_bytes(sign(path.read_bytes(), identity))
+
+
 @pytest.mark.parametrize(
     ("make_key", "form"),
     [
@@ -117,7 +121,7 @@ def result(tmp_path: Path) -> Path:
 def test_a_signed_video_says_that_a_model_made_it(
     make_key: Callable[[], object], form: object, issue: Callable[..., Files], result: Path
 ) -> None:
-    sign(result, Identity.load(*issue(make_key(), form)))
+    sign_file(result, Identity.load(*issue(make_key(), form)))
     with c2pa.Reader(result) as reader:
         assert reader.get_validation_state() == "Valid"  # "Trusted" would need a root that the reader knows
         manifest = reader.get_active_manifest()
@@ -129,17 +133,16 @@ def test_a_signed_video_says_that_a_model_made_it(
     assert result.name not in json.dumps(manifest)
 
 
-def test_pictures_and_tags_stay_and_nothing_is_left_behind(issue: Callable[..., Files], result: Path) -> None:
-    before, beside = read_video(result, fps=8.0, num_frames=6).frames, set(result.parent.iterdir())
+def test_pictures_and_tags_stay(issue: Callable[..., Files], result: Path) -> None:
+    before = read_video(result, fps=8.0, num_frames=6).frames
     identity = Identity.load(*issue())
-    sign(result, identity)
+    sign_file(result, identity)
     assert np.array_equal(read_video(result, fps=8.0, num_frames=6).frames, before)
     assert read_metadata(result)["comment"] == "AI-generated: a note"
-    assert {path.name for path in result.parent.iterdir()} == {path.name for path in beside} | {"chain.pem", "key.pem"}
 
 
 def test_a_changed_video_no_longer_has_the_signers_word(issue: Callable[..., Files], result: Path) -> None:
-    sign(result, Identity.load(*issue()))
+    sign_file(result, Identity.load(*issue()))
     content = bytearray(result.read_bytes())
     content[content.rindex(b"mdat") + 200] ^= 0xFF
     result.write_bytes(content)
@@ -147,14 +150,10 @@ def test_a_changed_video_no_longer_has_the_signers_word(issue: Callable[..., Fil
         assert reader.get_validation_state() == "Invalid"
 
 
-def test_a_certificate_for_something_else_is_refused_and_the_video_stays(
-    issue: Callable[..., Files], result: Path
-) -> None:
-    before = result.read_bytes()
+def test_a_certificate_for_something_else_is_refused(issue: Callable[..., Files], result: Path) -> None:
     identity = Identity.load(*issue(purpose=x509.ExtendedKeyUsageOID.SERVER_AUTH))
     with pytest.raises(InputError, match="could not be signed as"):
-        sign(result, identity)
-    assert result.read_bytes() == before
+        sign(result.read_bytes(), identity)
 
 
 def test_an_expired_certificate_is_refused(issue: Callable[..., Files]) -> None:

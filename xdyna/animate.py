@@ -83,7 +83,9 @@ def animate(
         stop: asked after every piece of work; once it returns True the run ends with the current denoising step and
             keeps what it has: the model's estimate of the finished clip becomes the `Animation`.
         unfinished: a folder for this run alone, made when needed. If the program is killed, the same call goes on
-            where it was and ends with the same video; then the folder is gone. Only for a backend that `resumes`.
+            where it was and ends with the same video. The folder is gone once the iterator is exhausted; whoever
+            closes it at the `Animation` keeps the finished steps until `xdyna.pipelines.unfinished.discard`. Only for
+            a backend that `resumes`.
 
     Yields:
         `Progress` at least once per denoising step, with a preview, then one `Animation`. Close the iterator to drop

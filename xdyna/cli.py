@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xdyna.backends import BACKENDS, all_devices
 from xdyna.compare.variants import AXES, EXAMPLE, MIN_VARIANTS, read_variants
 from xdyna.config import AnimationSettings, value_type
+from xdyna.files import UnsavedResultError
+from xdyna.output import claimed_file, claimed_folder
+from xdyna.rescue import rescue
 from xdyna.schema import Animation, Conditions, InputError, Progress
 from xdyna.weights import RELEASES
 
 if TYPE_CHECKING:
+    from xdyna.compare.take import Take
     from xdyna.recipe import Recipe
 
 EXIT_INPUT, EXIT_INTERRUPTED = 2, 130
@@ -32,11 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Returns the exit code: 0 done, 2 the input cannot be used, 130 interrupted."""
     options = build_parser().parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR, format="%(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.ERROR,
+        format=("\n" if sys.stderr.isatty() else "") + "%(levelname)s: %(message)s",  # after the line of progress
+    )
+    # Our own warnings are for the user; those of libraries are for programmers.
+    logging.getLogger("xdyna").setLevel(logging.INFO if options.verbose else logging.WARNING)
     if not options.verbose:
         warnings.simplefilter("ignore", FutureWarning)  # one library warning another is not for the user
     try:
-        COMMANDS[options.command](options)
+        with _claimed_output(options):
+            COMMANDS[options.command](options)
     except (InputError, ValueError) as error:
         if not isinstance(error, InputError) and options.verbose:
             raise
@@ -239,19 +249,37 @@ def _check_inputs(options: argparse.Namespace) -> None:
             raise InputError(f"There is no file {path}. Check the name and the folder.")
 
 
-def _check_folder(output: Path, force: bool) -> None:
-    if not force and output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output} exists. Choose another folder, or add --force to write into it.")
+def _claimed_output(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Return what holds the output of a command while it runs, and refuses one that cannot be written."""
+    if options.command == "animate":
+        if options.output.suffix.lower() != ".mp4":
+            raise InputError(f"The output must be an .mp4 file, got {options.output.name!r}.")
+        recipe = options.output.with_suffix(".json")
+        return claimed_file(options.output, beside=[recipe], overwrite=options.force)
+    if options.command in ("compare", "prepare"):
+        return claimed_folder(options.output, overwrite=options.force)
+    if options.command in ("evaluate", "benchmark"):
+        return claimed_folder(options.out, overwrite=True)
+    if options.command == "train-data":
+        return claimed_folder(options.output, overwrite=True)
+    if options.command == "convert":
+        return claimed_folder(_converted(options), overwrite=True)
+    # Of several processes that train together, the first writes.
+    if options.command == "train" and not options.dry_run and os.environ.get("RANK", "0") == "0":
+        return claimed_folder(options.export or _training_run(options), overwrite=True)
+    return nullcontext()
+
+
+def _rescued(unsaved: UnsavedResultError, lost: str) -> Path:
+    """Return the folder that takes a result instead; see `rescue`."""
+    print(f"xdyna: {unsaved}", file=sys.stderr)
+    folder = rescue(unsaved, lost, input if sys.stdin.isatty() else None)
+    print(f"xdyna: It is in {folder} now.", file=sys.stderr)
+    return folder
 
 
 def _animate(options: argparse.Namespace) -> None:
     output: Path = options.output
-    if output.suffix.lower() != ".mp4":
-        raise InputError(f"The output must be an .mp4 file, got {output.name!r}.")
-    if not output.parent.is_dir():
-        raise InputError(f"The folder {output.parent} does not exist. Create it first.")
-    if not options.force and (output.exists() or output.with_suffix(".json").exists()):
-        raise InputError(f"{output.name} or its recipe exists. Choose another name, or add --force to overwrite.")
     model, settings = _model_and_settings(options)
     _check_inputs(options)
     print(f"{BACKENDS[model].title}: {BACKENDS[model].notice}", file=sys.stderr)
@@ -262,7 +290,6 @@ def _animate(options: argparse.Namespace) -> None:
     from xdyna.animate import animate, prepare
     from xdyna.backends.memory import gpu_gb
     from xdyna.pipelines.unfinished import discard
-    from xdyna.recipe import save_animation
     from xdyna.weights import locate
 
     locate(model)  # before the work of looking at the inputs
@@ -281,25 +308,42 @@ def _animate(options: argparse.Namespace) -> None:
         print(f"{unfinished.name}: goes on if this is the run that was cut off, else begins anew", file=sys.stderr)
     try:
         animation = _watched(animate(conditions, settings, model, unfinished=unfinished), Animation)
+        resumes = unfinished is not None and unfinished.is_dir()  # a full disk may have had no room for it either
+        folder = _save_animation(output, animation, settings, conditions, resumes)
     except KeyboardInterrupt:
         if unfinished:
             discard(unfinished)
         raise
-    recipe = save_animation(output, animation, settings, conditions.sound)
-    written = f"recipe in {recipe.name}" if recipe else "without a recipe"
+    if unfinished:
+        discard(unfinished)
+    if folder != output.parent:
+        raise InputError(f"{output} was not written. Move the result from {folder} to where you want it.")
+    written = f"recipe in {output.with_suffix('.json').name}" if settings.save_recipe else "without a recipe"
     print(f"{output}: {len(animation.video)} frames in {animation.seconds:.0f} s; {written}")
+
+
+def _save_animation(
+    output: Path, animation: Animation, settings: AnimationSettings, conditions: Conditions, resumes: bool
+) -> Path:
+    """Write a result. Returns the folder that had room for it."""
+    from xdyna.recipe import save_animation
+
+    try:
+        save_animation(output, animation, settings, conditions.sound)
+        return output.parent
+    except UnsavedResultError as unsaved:
+        again = "the same command goes on from its finished steps" if resumes else "run the same command again"
+        return _rescued(unsaved, f"Make room; then {again}.")
 
 
 def _compare(options: argparse.Namespace) -> None:
     output: Path = options.output
-    _check_folder(output, options.force)
     variants = read_variants(options.variant) if options.variant else getattr(AXES.get(options.axis), "variants", ())
     model, settings = _model_and_settings(options)
     _check_inputs(options)
     os.environ.setdefault("TQDM_DISABLE", "1")
 
     from xdyna.animate import prepare
-    from xdyna.compare.grid import save_comparison, save_take
     from xdyna.compare.run import compare
     from xdyna.compare.take import Take, takes_of_files
     from xdyna.weights import locate
@@ -318,17 +362,34 @@ def _compare(options: argparse.Namespace) -> None:
     else:
         made = iter(takes_of_files([options.photo, options.clip]))
     output.mkdir(parents=True, exist_ok=True)
-    takes: list[Take] = []
+    folder, takes = output, list[Take]()
     for take in made:
         takes.append(take)
-        if variants:
-            save_take(output / f"{len(takes)}.mp4", take)
-        if len(takes) >= MIN_VARIANTS:  # at once, so that Ctrl-C keeps what is finished
-            save_comparison(output / "comparison.mp4", takes)
+        folder = _save_finished(folder, takes, alone=bool(variants))
         dynamics = take.measures.dynamics
         moves = f"background motion {dynamics.background_gauge:.0f} of 100" if dynamics else "too short to measure"
         print(f"{take.label}: {moves}", flush=True)
+    if folder != output:
+        raise InputError(f"{output} is not complete. Move the rest from {folder} to where you want it.")
     print(output / "comparison.mp4")
+
+
+def _save_finished(folder: Path, takes: "list[Take]", alone: bool) -> Path:
+    """Write the last take, if `alone`, and the grid of all so far. Returns the folder that had room for them."""
+    from xdyna.compare.grid import save_comparison, save_take
+
+    lost = "Make room and run the same command again."
+    if alone:
+        try:
+            save_take(folder / f"{len(takes)}.mp4", takes[-1])
+        except UnsavedResultError as unsaved:
+            folder = _rescued(unsaved, lost)
+    if len(takes) >= MIN_VARIANTS:  # at once, so that Ctrl-C keeps what is finished
+        try:
+            save_comparison(folder / "comparison.mp4", takes)
+        except UnsavedResultError as unsaved:
+            folder = _rescued(unsaved, lost)
+    return folder
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -336,7 +397,6 @@ def _prepare(options: argparse.Namespace) -> None:
     from xdyna.preview import write_previews
 
     output: Path = options.output
-    _check_folder(output, options.force)
     model, settings = _model_and_settings(options)
     _check_inputs(options)
     conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
@@ -358,10 +418,16 @@ def _weights(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     from xdyna.pipelines.convert import Sources, convert
-    from xdyna.weights import cache_folder
 
     sources = Sources(**{item.name: getattr(options, item.name) for item in fields(Sources)})
-    print(convert(sources, options.output or cache_folder() / "xdyna"))
+    print(convert(sources, _converted(options)))
+
+
+def _converted(options: argparse.Namespace) -> Path:
+    """Return the folder that `convert` writes."""
+    from xdyna.weights import cache_folder
+
+    return options.output or cache_folder() / "xdyna"
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -373,7 +439,7 @@ def _train(options: argparse.Namespace) -> None:
     from xdyna.training.plan import describe
     from xdyna.training.recipe import load_recipe
 
-    output = options.output or Path("runs") / Path(options.recipe).stem
+    output = _training_run(options)
     if options.export:
         export(output, options.export)
         print(options.export)
@@ -393,6 +459,11 @@ def _train(options: argparse.Namespace) -> None:
         )
     if is_main_process():
         print(f"finished; the weights are in {output / 'snapshot'}")
+
+
+def _training_run(options: argparse.Namespace) -> Path:
+    """Return the folder of a training run."""
+    return options.output or Path("runs") / Path(options.recipe).stem
 
 
 def _train_data(options: argparse.Namespace) -> None:

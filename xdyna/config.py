@@ -2,6 +2,7 @@
 
 from dataclasses import Field, asdict, dataclass, field, fields
 from math import inf
+from numbers import Integral, Real
 from typing import Any
 
 Box = tuple[float, float, float, float]
@@ -12,6 +13,9 @@ MODES = ("animate", "replace")
 MEMORY_MODES = ("auto", "full", "model_offload", "sequential_offload")
 WEIGHT_STORAGES = ("full", "float8")
 DECODERS = ("full", "tiny")
+PROMPT_LETTERS, PERSON_LETTERS, SHOWN_LETTERS = 500, 100, 40
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+"""What a value of each type is called before a user."""
 
 
 def setting(
@@ -22,14 +26,59 @@ def setting(
     high: float | None = None,
     step: float | None = None,
     choices: tuple[str, ...] | None = None,
+    max_length: int | None = None,
 ) -> Any:
-    """A dataclass field whose metadata carries range and help text."""
-    metadata = {"help": help, "low": low, "high": high, "step": step, "choices": choices}
+    """Return a dataclass field whose metadata carries help text, range, choices, and the letters of a text at most."""
+    metadata = {"help": help, "low": low, "high": high, "step": step, "choices": choices, "max_length": max_length}
     return field(default=default, metadata=metadata)
 
 
+def check_type(item: Field[Any], value: object) -> None:
+    """Check the type of one setting.
+
+    Args:
+        item: a field of `AnimationSettings`.
+        value: what it is to be.
+
+    Raises:
+        ValueError: the value is of another type; the message begins with "must be".
+    """
+    kind = value_type(item)
+    accepted = {int: Integral, float: Real}.get(kind, kind)
+    fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
+    if not fits or (isinstance(value, str) and not is_unicode(value)):
+        raise ValueError(f"must be {KINDS[kind]}, got {shown(value)}")
+
+
+def _check_bounds(item: Field[Any], value: Any) -> None:
+    low, high, choices, max_length = (item.metadata[name] for name in ("low", "high", "choices", "max_length"))
+    if low is not None and not low <= value <= high:
+        raise ValueError(f"must be between {low:g} and {high:g}, got {shown(value)}")
+    if choices and value not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)}, got {shown(value)}")
+    if max_length is not None and len(value) > max_length:
+        raise ValueError(f"must be at most {max_length} letters long, got {len(value)}")
+
+
+def shown(value: object) -> str:
+    """Return a value as error messages show it: short, for anything may come out of a file."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    plain = value is None or isinstance(value, (bool, Integral, str))
+    return repr(value)[:SHOWN_LETTERS] if plain else type(value).__name__
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a text can be written into a file; JSON can bring halves of characters, which cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def value_type(item: Field[Any]) -> type:
-    """What a value of a setting is: the type of its default; a setting that may be left open (None) is a number."""
+    """Return the type of a setting's values: its default's. A setting that may be left open (None) is a number."""
     return float if item.default is None else type(item.default)
 
 
@@ -38,7 +87,7 @@ class AnimationSettings:
     """How to animate. Defaults are those of the official X-Dyna script.
 
     Raises:
-        ValueError: a value is outside its range; the message gives the value and the limit.
+        ValueError: a value is of another type or outside its range; the message gives the value and the limit.
     """
 
     num_inference_steps: int = setting(25, "Denoising steps: more is finer and slower.", low=1, high=100, step=1)
@@ -111,15 +160,18 @@ class AnimationSettings:
         1, "Compute all of the UNet at every n-th step only; 1 is exact, more is approximate.", low=1, high=8, step=1
     )
     seed: int = setting(42, "Same seed, same video on the same machine.", low=0, high=2**31 - 1, step=1)
-    prompt: str = setting("", "Text that describes the result.")
-    negative_prompt: str = setting("", "Text that describes what to avoid.")
+    prompt: str = setting("", "Text that describes the result.", max_length=PROMPT_LETTERS)
+    negative_prompt: str = setting("", "Text that describes what to avoid.", max_length=PROMPT_LETTERS)
     scheduler: str = setting("ddim", "Sampler.", choices=SCHEDULERS)
     photo_person: str = setting(
         "auto",
         "Who of the photo is animated: auto, a number from the check, or a box left,top,right,bottom in pixels.",
+        max_length=PERSON_LETTERS,
     )
     clip_person: str = setting(
-        "auto", "Who of the clip drives: auto, a number from the check, or a box left,top,right,bottom in pixels."
+        "auto",
+        "Who of the clip drives: auto, a number from the check, or a box left,top,right,bottom in pixels.",
+        max_length=PERSON_LETTERS,
     )
     retarget: bool = setting(
         False, "Give the driver the limb lengths of the photo's person, for bodies of other proportions."
@@ -170,14 +222,14 @@ class AnimationSettings:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            value, low, high = getattr(self, item.name), item.metadata["low"], item.metadata["high"]
-            choices = item.metadata["choices"]
+            value = getattr(self, item.name)
             if value is None and item.default is None:
                 continue  # left open
-            if low is not None and not low <= value <= high:
-                raise ValueError(f"{item.name} must be between {low:g} and {high:g}, got {value:g}")
-            if choices and value not in choices:
-                raise ValueError(f"{item.name} must be one of {', '.join(choices)}, got {value!r}")
+            try:
+                check_type(item, value)
+                _check_bounds(item, value)
+            except ValueError as error:
+                raise ValueError(f"{item.name} {error}") from error
         for name in ("photo_person", "clip_person"):
             try:
                 parse_person(getattr(self, name))

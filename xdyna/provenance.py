@@ -3,6 +3,7 @@
 The note in the file's tags and the label in the picture need none of this and are written anyway.
 """
 
+import io
 import json
 import os
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from xdyna import __version__
 from xdyna.schema import InputError
@@ -115,32 +115,33 @@ def describe(identity: Identity | None) -> str:
     return f"Content Credentials: signed as {identity.name}, certificate valid until {identity.valid_until:%Y-%m-%d}."
 
 
-def sign(path: Path, identity: Identity) -> None:
-    """Adds to an MP4 a signed statement that a model made it, and by which program.
+def sign(content: bytes, identity: Identity) -> bytes:
+    """Return an MP4 with a signed statement that a model made it, and by which program.
 
-    The file is replaced in one go; pictures, sound and tags stay as they are.
+    Pictures, sound and tags stay as they are.
+
+    Args:
+        content: the MP4 without one.
+        identity: who signs.
 
     Raises:
-        InputError: the certificate is not one for Content Credentials; the file is then as it was.
+        InputError: the certificate is not one for Content Credentials.
     """
     import c2pa
 
-    # The library takes the kind of file from the name.
-    signed = path.resolve().with_name(f".{uuid4().hex}.mp4")
+    signed = io.BytesIO()
     try:
         info = c2pa.C2paSignerInfo(
             getattr(c2pa.C2paSigningAlg, identity.algorithm.upper()), identity.chain, identity.key, None
         )
         with c2pa.Signer.from_info(info) as signer, c2pa.Builder(json.dumps(_manifest())) as builder:
-            builder.sign_file(path, signed, signer)
-        os.replace(signed, path)
+            builder.sign(signer, "video/mp4", io.BytesIO(content), signed)
     except c2pa.C2paError as error:
         raise InputError(
             f"The result could not be signed as {identity.name}: {error}. The certificate must allow signing "
             f"documents or e-mail and come with those that vouch for it; or unset {CERTIFICATE_VARIABLE}."
         ) from error
-    finally:
-        signed.unlink(missing_ok=True)
+    return signed.getvalue()
 
 
 def _manifest() -> dict[str, Any]:

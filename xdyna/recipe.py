@@ -1,8 +1,7 @@
 """The recipe: everything that is written with a result, so that it can be told what it is and made again."""
 
 import json
-import os
-from dataclasses import Field, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,14 +11,19 @@ import cv2
 import numpy as np
 
 from xdyna import __version__
-from xdyna.config import AnimationSettings, value_type
+from xdyna.config import KINDS, AnimationSettings, is_unicode, shown
+from xdyna.files import write_files
 from xdyna.provenance import identity_from_environment, sign
 from xdyna.schema import Animation, Frames, InputError, Video
-from xdyna.video import read_metadata, write_video
+from xdyna.video import encode_video, read_metadata
 
 AI_NOTE = "AI-generated: this video was made from a photo by xdyna and does not show a real event."
 LABEL = "AI-generated"
 LIBRARIES = ("torch", "diffusers", "transformers")
+MAX_RECIPE_LETTERS = 2**18  # about a hundred times a usual one: a comparison of four fits
+MAX_LETTERS, MAX_VERSIONS = 200, 50
+MAX_FRAMES, MAX_SECONDS = 100_000, 1e8
+SETTINGS = {item.name for item in fields(AnimationSettings)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +34,16 @@ class Recipe:
         note: says that the video is AI-generated.
         model: key of the backend.
         revision: of its weights.
-        settings: all fields of `AnimationSettings`, the seed among them.
+        settings: all fields of `AnimationSettings`. The seed must be given; others that are not, such as those that
+            an older version did not have, get their defaults.
         num_frames: frames of the result.
         seconds: wall time of the run.
         created: UTC, ISO 8601.
         versions: of xdyna and the libraries that compute.
         stopped: whether the run was ended before its last step; the video then cannot be made again from the rest.
+
+    Raises:
+        InputError: a value is of another type or beyond all bounds; anybody may have written it.
     """
 
     note: str
@@ -48,9 +56,23 @@ class Recipe:
     versions: dict[str, str]
     stopped: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("note", "model", "revision", "created"):
+            _check_text(name, getattr(self, name))
+        _check_number("num_frames", self.num_frames, int, 1, MAX_FRAMES)
+        _check_number("seconds", self.seconds, float, 0, MAX_SECONDS)
+        if not isinstance(self.stopped, bool):
+            raise not_a_recipe(f"stopped must be {KINDS[bool]}, got {shown(self.stopped)}")
+        if not isinstance(self.versions, dict) or len(self.versions) > MAX_VERSIONS:
+            raise not_a_recipe(f"versions must be at most {MAX_VERSIONS} named texts, got {shown(self.versions)}")
+        for name, version_ in self.versions.items():
+            _check_text("a name in versions", name)
+            _check_text("a version", version_)
+        object.__setattr__(self, "settings", _whole_settings(self.settings))
+
     @classmethod
     def of(cls, animation: Animation, settings: AnimationSettings) -> "Recipe":
-        """The recipe of a run that has just ended."""
+        """Return the recipe of a run that has just ended."""
         return cls(
             note=AI_NOTE,
             model=animation.model,
@@ -64,94 +86,137 @@ class Recipe:
         )
 
     def to_json(self) -> str:
-        """Indented JSON."""
+        """Return indented JSON."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
-        """Reads what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
             InputError: this is not a recipe.
         """
-        try:
-            content = json.loads(text)
-            return cls(**{item.name: content[item.name] for item in fields(cls) if item.name in content})
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError("This is not an xdyna recipe. Give a JSON file or a video that xdyna wrote.") from error
+        return cls.from_dict(read_json(text))
 
-    def animation_settings(self) -> AnimationSettings:
-        """The settings, checked again: they may come out of anybody's file.
+    @classmethod
+    def from_dict(cls, content: object) -> "Recipe":
+        """Read the plain values of a recipe; what a later version has put beside them is passed over.
 
         Raises:
-            InputError: a setting is unknown, of another type, or outside its range.
+            InputError: this is not a recipe.
         """
-        try:
-            for item in fields(AnimationSettings):
-                if item.name in self.settings:
-                    _check_type(item, self.settings[item.name])
-            return AnimationSettings(**self.settings)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"The recipe's settings do not fit this version of xdyna: {error}.") from error
+        if not isinstance(content, dict):
+            raise not_a_recipe(f"it holds {type(content).__name__} where named values belong")
+        missing = [item.name for item in fields(cls) if item.default is MISSING and item.name not in content]
+        if missing:
+            raise not_a_recipe(f"{missing[0]} is missing")
+        return cls(**{item.name: content[item.name] for item in fields(cls) if item.name in content})
+
+    def animation_settings(self) -> AnimationSettings:
+        """Return the settings."""
+        return AnimationSettings(**self.settings)
+
+
+def read_json(text: str) -> object:
+    """Read JSON that anybody may have written.
+
+    Args:
+        text: at most `MAX_RECIPE_LETTERS`.
+
+    Raises:
+        InputError: it is longer, or no JSON.
+    """
+    if len(text) > MAX_RECIPE_LETTERS:
+        raise not_a_recipe(f"it has {len(text)} letters and a recipe has at most {MAX_RECIPE_LETTERS}")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # RecursionError: brackets within brackets without end
+        raise not_a_recipe("it is not JSON") from error
+
+
+def not_a_recipe(reason: str) -> InputError:
+    """Return the error for everything that is not a recipe."""
+    return InputError(f"This is not an xdyna recipe: {reason}. Give a JSON file or a video that xdyna wrote.")
 
 
 def save_animation(
     path: Path, animation: Animation, settings: AnimationSettings, sound: bytes | None = None
 ) -> Path | None:
-    """Writes the video and, unless `save_recipe` is off, its recipe in the container and beside it as JSON.
+    """Write the video and, unless `save_recipe` is off, its recipe in the container and beside it as JSON.
 
     Args:
-        path: of the MP4; the JSON gets the same stem.
+        path: the MP4; the JSON gets the same stem.
         animation: what to write.
         settings: what made it.
-        sound: of the clip (`Conditions.sound`); left out where `keep_sound` is off.
+        sound: the clip's (`Conditions.sound`); left out where `keep_sound` is off.
 
     Returns:
         The path of the JSON, or None where no recipe was wanted.
+
+    Raises:
+        UnsavedResultError: there is no room for them; the error holds the files.
     """
-    recipe = Recipe.of(animation, settings)
-    write_result(path, animation.video, recipe, sound)
-    if not settings.save_recipe:
-        return None
-    beside = path.with_suffix(".json")
-    partial = beside.with_suffix(".json.partial")
-    partial.write_text(recipe.to_json() + "\n", encoding="utf-8")
-    os.replace(partial, beside)
-    return beside
+    recipe, beside = Recipe.of(animation, settings), path.with_suffix(".json")
+    files = {path.name: encode_result(animation.video, recipe, sound)}
+    if settings.save_recipe:
+        files[beside.name] = (recipe.to_json() + "\n").encode()
+    write_files(path.parent, files)
+    return beside if settings.save_recipe else None
 
 
 def write_result(path: Path, video: Video, recipe: Recipe, sound: bytes | None = None) -> None:
-    """Writes an MP4 that says that it is AI-generated, whatever else the recipe's settings leave out.
+    """Write an MP4 that says that it is AI-generated; see `encode_result`.
 
     Args:
-        path: of the MP4.
+        path: the MP4.
+        video: see `encode_result`.
+        recipe: likewise.
+        sound: likewise.
+
+    Raises:
+        InputError: as for `encode_result`.
+        UnsavedResultError: there is no room for it; the error holds the file.
+    """
+    write_files(path.parent, {path.name: encode_result(video, recipe, sound)})
+
+
+def encode_result(video: Video, recipe: Recipe, sound: bytes | None = None) -> bytes:
+    """Return an MP4 that says that it is AI-generated, whatever else the recipe's settings leave out.
+
+    Args:
         video: the result, or a picture of it beside others.
-        recipe: of the result. With `ai_label` the label is drawn into a corner; with `save_recipe` the recipe goes
+        recipe: how it was made. With `ai_label` the label is drawn into a corner; with `save_recipe` the recipe goes
             into the container; with `keep_sound` the sound does.
         sound: an M4A file as `xdyna.video.read_sound` gives it, or None.
 
     Raises:
         InputError: the certificate to sign with, which the environment names, cannot be used.
     """
-    identity = identity_from_environment()  # a broken certificate is told before anything is written
+    identity = identity_from_environment()  # a broken certificate is told before the work
     settings = recipe.animation_settings()
     if settings.ai_label:
         video = Video(frames=labelled(video.frames), fps=video.fps)
     tags = {"title": LABEL, "description": AI_NOTE, "comment": recipe.to_json() if settings.save_recipe else AI_NOTE}
-    write_video(path, video, metadata=tags, sound=sound if settings.keep_sound else None)
-    if identity is not None:
-        sign(path, identity)
+    content = encode_video(video, metadata=tags, sound=sound if settings.keep_sound else None)
+    return content if identity is None else sign(content, identity)
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe of an MP4 or of a JSON file.
+    """Read the recipe of an MP4 or of a JSON file.
 
     Raises:
-        InputError: the file holds none.
+        InputError: the file holds none, or cannot be read.
     """
-    if path.suffix.lower() == ".json":
-        return Recipe.from_json(path.read_text(encoding="utf-8", errors="replace"))
-    return Recipe.from_json(read_metadata(path).get("comment", ""))
+    if path.suffix.lower() != ".json":
+        return Recipe.from_json(read_metadata(path).get("comment", ""))
+    try:
+        if not path.is_file():  # a pipe or a device may never end
+            raise not_a_recipe(f"{path.name} is not a file")
+        with path.open(encoding="utf-8", errors="replace") as file:
+            text = file.read(MAX_RECIPE_LETTERS + 1)
+    except OSError as error:
+        raise not_a_recipe(f"{path.name} cannot be read ({error.strerror})") from error
+    return Recipe.from_json(text)
 
 
 def labelled(frames: Frames) -> Frames:
@@ -169,13 +234,31 @@ def labelled(frames: Frames) -> Frames:
     return out
 
 
-def _check_type(item: Field[Any], value: object) -> None:
-    kind = value_type(item)
+def _whole_settings(given: object) -> dict[str, Any]:
+    """Return all settings of a recipe, checked."""
+    problem = "The recipe's settings do not fit this version of xdyna: "
+    if not isinstance(given, dict):
+        raise InputError(f"{problem}they must be named values, got {shown(given)}.")
+    if unknown := [name for name in given if name not in SETTINGS]:
+        raise InputError(f"{problem}there is no setting {shown(unknown[0])} here. Update xdyna, or remove it.")
+    if "seed" not in given:
+        raise InputError(f"{problem}the seed is missing, without which no video can be made again.")
+    try:
+        return AnimationSettings(**given).to_dict()
+    except ValueError as error:
+        raise InputError(f"{problem}{error}.") from error
+
+
+def _check_text(name: str, value: object, max_length: int = MAX_LETTERS) -> None:
+    if not isinstance(value, str) or len(value) > max_length or not is_unicode(value):
+        raise not_a_recipe(f"{name} must be a text of at most {max_length} letters, got {shown(value)}")
+
+
+def _check_number(name: str, value: Any, kind: type, low: float, high: float) -> None:
     accepted = (int, float) if kind is float else kind
-    if value is None and item.default is None:
-        return  # left open
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"{item.name} must be {kind.__name__}, got {value!r:.40}")
+    fits = isinstance(value, accepted) and not isinstance(value, bool)
+    if not fits or not low <= value <= high:
+        raise not_a_recipe(f"{name} must be {KINDS[kind]} between {low:g} and {high:g}, got {shown(value)}")
 
 
 def _version(library: str) -> str:

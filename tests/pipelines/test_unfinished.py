@@ -1,5 +1,7 @@
 """A run that was killed goes on where it was and ends as if nothing had happened."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +114,73 @@ def test_foreign_files_stay(pipeline: XDynaPipeline, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     run(pipeline, unfinished=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_finished_steps_stay_until_the_result_is_saved(pipeline: XDynaPipeline, tmp_path: Path) -> None:
+    expected, _ = run(pipeline)
+    stream = events(pipeline, unfinished=tmp_path / "run")
+    while not isinstance(next(stream), XDynaOutput):
+        pass
+    stream.close()  # killed while the result was written
+    got, calls = run(pipeline, unfinished=tmp_path / "run")
+    assert calls == 0
+    assert torch.equal(got, expected)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"\x80\x02}q\x00.", bytes(1000)])
+@pytest.mark.parametrize("name", ["state.pt", "window-1-0.pt"])
+def test_a_damaged_file_costs_only_what_it_held(
+    pipeline: XDynaPipeline, name: str, content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected, _ = run(pipeline)
+    kill_after(pipeline, WINDOWS + 1, unfinished=tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(content)
+    got, calls = run(pipeline, unfinished=tmp_path / "run")
+    assert calls == STEPS * WINDOWS - (0 if name == "state.pt" else WINDOWS)
+    assert torch.equal(got, expected)
+    assert f"{name} is of no use" in caplog.text
+
+
+class FullDisk:
+    """Stands for `os.fsync`: the disk takes some files and then says that it is full, or whatever is asked."""
+
+    def __init__(self, files: int, error: int) -> None:
+        self.files, self.error = files, error
+
+    def __call__(self, descriptor: int) -> None:
+        self.files -= 1
+        if self.files < 0:
+            raise OSError(self.error, os.strerror(self.error))
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO], ids=errno.errorcode.get)
+@pytest.mark.parametrize("files", [0, 1, WINDOWS + 2])
+def test_without_room_the_run_goes_on_and_says_so_once(
+    pipeline: XDynaPipeline,
+    files: int,
+    error: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expected, _ = run(pipeline)
+    monkeypatch.setattr("xdyna.files.os.fsync", FullDisk(files, error))
+    left = []
+    for event in events(pipeline, unfinished=tmp_path / "run"):
+        got = event
+        left = [*tmp_path.rglob("*")]
+    assert torch.equal(got.frames, expected)
+    assert left == []  # nothing half-written, and no state that nobody will use
+    assert caplog.text.count("The run goes on") == 1
+    assert os.strerror(error) in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_stops_no_run(
+    pipeline: XDynaPipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "run").write_text("a file of the user's")
+    got, _ = run(pipeline, unfinished=tmp_path / "run")
+    assert torch.equal(got, run(pipeline)[0])
+    assert (tmp_path / "run").read_text() == "a file of the user's"
+    assert caplog.text.count("cannot be written") == 1

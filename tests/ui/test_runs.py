@@ -76,6 +76,11 @@ def test_the_newest_is_first_and_the_list_is_bounded() -> None:
         [{"id": "x", "recipe": {}, "poster": "data:image/jpeg;base64,"}],
         [run().to_dict() | {"poster": "javascript:alert(1)"}],
         [run().to_dict() | {"recipe": run().to_dict()["recipe"] | {"settings": {"seed": "<script>"}}}],
+        [run().to_dict() | {"recipe": run().to_dict()["recipe"] | {"settings": {}}}],
+        [run().to_dict() | {"recipe": run().to_dict()["recipe"] | {"settings": ["seed"]}}],
+        [run().to_dict() | {"recipe": run().to_dict()["recipe"] | {"created": 5}}],
+        [run().to_dict() | {"recipe": run().to_dict()["recipe"] | {"num_frames": "<b>"}}],
+        [run().to_dict() | {"recipe": None}],
     ],
 )
 def test_what_is_damaged_or_of_another_version_is_left_out(value: object) -> None:

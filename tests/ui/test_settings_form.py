@@ -9,7 +9,7 @@ from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
 from xdyna.schema import InputError, Progress
 from xdyna.ui.fragments import error, progress
-from xdyna.ui.settings_form import CHECK, CLIP, MAIN, OTHER, add_input, read_settings
+from xdyna.ui.settings_form import CHECK, CLIP, FIELDS, MAIN, OTHER, add_input, read_settings
 
 DEFAULTS = BACKENDS["xdyna-mini"].defaults
 
@@ -60,6 +60,20 @@ def test_defaults_survive_the_form(backend: str) -> None:
         ("seed", None, "Seed is empty"),
         ("background_adapter_strength", "soft", "Adapter strength of the background must be a number, got 'soft'"),
         ("scheduler", "magic", "scheduler must be one of"),
+        ("num_inference_steps", 3.7, "Steps must be a whole number, got 3.7."),
+        ("num_inference_steps", "3", "Steps must be a whole number, got '3'."),
+        ("num_inference_steps", True, "Steps must be a whole number, got True."),
+        ("seed", float("nan"), "Seed must be a whole number, got nan."),
+        ("seed", float("inf"), "Seed must be a whole number, got inf."),
+        ("guidance_scale", float("inf"), "guidance_scale must be between 1 and 20, got inf"),
+        ("guidance_scale", [7.5], "Guidance must be a number, got list."),
+        ("background_adapter_strength", "nan", "must be between 0 and 2, got nan"),
+        ("background_adapter_strength", [], "must be a number, got list."),
+        ("ai_label", "no", "AI-generated label must be true or false, got 'no'."),
+        ("ai_label", 0, "AI-generated label must be true or false, got 0."),
+        ("prompt", ["a", "b"], "Prompt must be a text, got list."),
+        ("prompt", None, "Prompt is empty. Give a text."),
+        ("prompt", "x" * 501, "prompt must be at most 500 letters long, got 501"),
     ],
 )
 def test_a_bad_value_is_explained(name: str, value: object, message: str) -> None:
@@ -70,3 +84,11 @@ def test_a_bad_value_is_explained(name: str, value: object, message: str) -> Non
 def test_texts_cannot_bring_html_of_their_own() -> None:
     for html in (error("<b>"), progress(Progress(phase="<b>", step=0, total=1))):
         assert "&lt;b&gt;" in html and "<b>" not in html
+
+
+def test_the_browser_bounds_texts_as_the_server_does() -> None:
+    for name in ("prompt", "negative_prompt", "photo_person"):
+        bound = FIELDS[name].metadata["max_length"]
+        assert add_input(name, DEFAULTS).max_length == bound
+        with pytest.raises(InputError, match=f"must be at most {bound} letters long"):
+            read_settings(DEFAULTS.to_dict() | {name: "1" * (bound + 1)})

@@ -192,7 +192,7 @@ class XDynaModel:
             if isinstance(event, XDynaOutput):
                 stopped = steps_done < len(self.pipeline.scheduler.timesteps)
                 yield run.animation(event.frames, conditions, seen, tuple(range(len(event.frames))), stopped)
-                return
+                continue  # to the pipeline's end, which removes what it kept for the case of a kill
             clean = event.clean_latents
             preview = None if clean is None else preview_frames(self.pipeline.decoder, clean)
             yield run.progress(PHASES[event.phase], event.step, event.total, preview)

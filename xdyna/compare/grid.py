@@ -4,55 +4,75 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from xdyna.compare.take import Take
-from xdyna.recipe import AI_NOTE, LABEL, Recipe
+from xdyna.compare.variants import MAX_VARIANTS
+from xdyna.files import write_files
+from xdyna.recipe import AI_NOTE, LABEL, Recipe, read_json
 from xdyna.schema import InputError
-from xdyna.video import read_metadata, side_by_side, write_video
+from xdyna.video import encode_video, read_metadata, side_by_side
 
 NOTE = f"{AI_NOTE} It shows several settings side by side."
 
 
 def save_comparison(path: Path, takes: Sequence[Take]) -> Path:
-    """Writes the grid with every recipe in the container's metadata, and the same beside it as JSON.
+    """Write the grid with every recipe in the container's metadata, and the same beside it as JSON.
 
     Recipes of takes that were made with `save_recipe` off are left out.
 
     Args:
-        path: of the MP4; the JSON gets the same stem.
+        path: the MP4; the JSON gets the same stem.
         takes: two or more.
 
     Returns:
         The path of the JSON.
+
+    Raises:
+        UnsavedResultError: there is no room for them; the error holds the files.
     """
     entries = [{"label": take.label, "recipe": asdict(take.recipe)} for take in takes if _keeps_recipe(take)]
     text = json.dumps({"note": NOTE, "comparison": entries}, indent=2, ensure_ascii=False)
     grid = side_by_side([take.video for take in takes], [take.label for take in takes])
-    write_video(path, grid, metadata={"title": LABEL, "description": NOTE, "comment": text})
-    beside = path.with_suffix(".json")
-    beside.write_text(text + "\n", encoding="utf-8")
+    beside, tags = path.with_suffix(".json"), {"title": LABEL, "description": NOTE, "comment": text}
+    write_files(path.parent, {path.name: encode_video(grid, metadata=tags), beside.name: (text + "\n").encode()})
     return beside
 
 
 def save_take(path: Path, take: Take) -> None:
-    """Writes one take as a run is written, with its recipe in the metadata."""
+    """Write one take as a run is written, with its recipe in the metadata.
+
+    Raises:
+        UnsavedResultError: there is no room for it; the error holds the file.
+    """
     comment = take.recipe.to_json() if _keeps_recipe(take) else AI_NOTE
-    write_video(path, take.video, metadata={"title": LABEL, "description": AI_NOTE, "comment": comment})
+    tags = {"title": LABEL, "description": AI_NOTE, "comment": comment}
+    write_files(path.parent, {path.name: encode_video(take.video, metadata=tags)})
 
 
 def read_comparison(path: Path) -> dict[str, Recipe]:
-    """The recipes of a grid by their labels.
+    """Read the recipes of a grid by their labels.
 
     Raises:
         InputError: the file is no grid that `save_comparison` wrote.
     """
     try:
-        entries: list[dict[str, Any]] = json.loads(read_metadata(path).get("comment", ""))["comparison"]
-        return {entry["label"]: Recipe.from_json(json.dumps(entry["recipe"])) for entry in entries}
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError("This is not a comparison. Give a grid video that xdyna wrote.") from error
+        content = read_json(read_metadata(path).get("comment", ""))
+    except InputError as error:
+        raise _not_a_comparison() from error
+    entries = content.get("comparison") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or len(entries) > MAX_VARIANTS:
+        raise _not_a_comparison()
+    recipes: dict[str, Recipe] = {}
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("label"), str):
+            raise _not_a_comparison()
+        recipes[entry["label"]] = Recipe.from_dict(entry.get("recipe"))
+    return recipes
+
+
+def _not_a_comparison() -> InputError:
+    return InputError("This is not a comparison. Give a grid video that xdyna wrote.")
 
 
 def _keeps_recipe(take: Take) -> bool:
-    return take.recipe.settings.get("save_recipe", True)
+    return take.recipe.settings["save_recipe"]

@@ -6,11 +6,13 @@ from types import MappingProxyType
 from typing import Any
 
 from xdyna.backends import BACKENDS
-from xdyna.config import AnimationSettings, value_type
+from xdyna.config import KINDS, AnimationSettings, value_type
 from xdyna.schema import InputError
 
 MIN_VARIANTS, MAX_VARIANTS = 2, 4
 MAX_LABEL = 40
+MAX_LETTERS = 2000
+"""Of all variants of a comparison together, as they are typed."""
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 BACKEND = "backend"
 EXAMPLE = "Soft: adapter_strength=0.5"
@@ -131,13 +133,17 @@ def check_number(count: int) -> None:
 
 
 def read_variants(texts: Iterable[str]) -> list[Variant]:
-    """Reads two to four variants; empty texts are passed over.
+    """Read two to four variants; empty texts are passed over.
 
     Raises:
-        InputError: as for `read_variant`, there are too few or too many, or two have the same label.
+        InputError: as for `read_variant`, there are too few or too many, they are longer than `MAX_LETTERS`, or two
+            have the same label.
     """
-    variants = [read_variant(text) for text in texts if text.strip()]
-    check_number(len(variants))
+    given = [text for text in texts if text.strip()]
+    check_number(len(given))
+    if (letters := sum(map(len, given))) > MAX_LETTERS:
+        raise InputError(f"The variants may have {MAX_LETTERS} letters together, got {letters}. Shorten them.")
+    variants = [read_variant(text) for text in given]
     labels = [variant.label for variant in variants]
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
@@ -190,5 +196,4 @@ def _read_change(text: str) -> tuple[str, Any]:
             return name, given.lower() in TRUE
     except ValueError:  # told below, like all else
         pass
-    what = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "a text")
-    raise InputError(f"{name} takes {what}, got “{given}”.")
+    raise InputError(f"{name} takes {KINDS[kind]}, got “{given:.{MAX_LABEL}}”.")

@@ -1,8 +1,10 @@
 """What a run that was killed had finished, so that the same run goes on there."""
 
 import hashlib
-import os
+import io
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,20 @@ from diffusers import SchedulerMixin
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xdyna.files import remove_file, write_whole
 from xdyna.pipelines.content_cache import content_hash
 
 SAMPLER_STATE = ("model_outputs", "timestep_list", "lower_order_nums", "this_order", "last_sample", "_step_index")
 ON_DEVICE = ("model_outputs", "last_sample")
 STATE = "state.pt"
 
+logger = logging.getLogger(__name__)
+
 
 class UnfinishedRun:
     """A folder that holds the latents of the last finished step and the windows of the step that was running.
+
+    Where it cannot be written, as on a full disk, the run goes on without it and says so once in the log.
 
     Args:
         folder: of this run alone; it is made when needed. What another run left there is thrown away.
@@ -28,10 +35,10 @@ class UnfinishedRun:
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder, self.key = folder, key
+        self._writable = True
         state = self._read(STATE)
-        if state is not None and state["key"] != key:
+        if state is None and (folder / STATE).is_file():  # of another run, or damaged
             self.discard()
-            state = None
         self._state: dict[str, Any] = state or {"next_step": 0}
 
     @property
@@ -71,7 +78,7 @@ class UnfinishedRun:
         )
         for path in self.folder.glob("window-*.pt"):
             if int(path.stem.split("-")[1]) <= step:
-                path.unlink()
+                remove_file(path)
 
     def finish_window(self, step: int, number: int, predicted: Tensor) -> None:
         """Keeps `(halves, channels, frames, h, w)`, what the UNet made of a window."""
@@ -80,7 +87,7 @@ class UnfinishedRun:
     def finished_windows(self, step: int) -> list[Tensor]:
         """Those of a step, in their order, up to the first that is missing."""
         windows: list[Tensor] = []
-        while (kept := self._read(_window(step, len(windows)))) is not None and kept["key"] == self.key:
+        while (kept := self._read(_window(step, len(windows)))) is not None:
             windows.append(kept["predicted"])
         return windows
 
@@ -89,24 +96,41 @@ class UnfinishedRun:
         discard(self.folder)
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        path = self.folder / name
-        return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
+        """Return what a file of this run holds; None where it is missing, damaged, or another run's."""
+        try:
+            content = torch.load(self.folder / name, map_location="cpu", weights_only=True)
+            return content if content["key"] == self.key else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except Exception as error:  # torch raises nearly anything about a damaged file
+            logger.warning("%s is of no use (%s): what it held is computed again.", name, type(error).__name__)
+            return None
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         """All or nothing: a run may be killed at any moment."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"{name}.partial"
-        torch.save(content, partial)
-        os.replace(partial, self.folder / name)
+        if not self._writable:
+            return
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / name, buffer.getvalue())
+        except OSError as error:
+            self._writable = False
+            self.discard()  # an older state is of little use, and the result will need the room
+            logger.warning(
+                "%s cannot be written (%s). The run goes on, but if it is killed it has to begin anew.",
+                self.folder,
+                error.strerror or error,
+            )
 
 
 def discard(folder: Path) -> None:
-    """Removes what any run left in a folder, and the folder if nothing else is in it."""
-    if folder.is_dir():
-        for path in (*folder.glob("window-*.pt*"), *folder.glob(f"{STATE}*")):
-            path.unlink()
-        if not any(folder.iterdir()):
-            folder.rmdir()
+    """Remove what any run left in a folder, and the folder if nothing else is in it, as far as the disk allows."""
+    for path in (*folder.glob("window-*.pt"), folder / STATE, *folder.glob(".*.pt.partial")):
+        remove_file(path)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def run_key(arrays: Sequence[NDArray[Any]], *settings: Any) -> str:

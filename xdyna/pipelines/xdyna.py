@@ -310,7 +310,8 @@ class XDynaPipeline(DiffusionPipeline):
             feature_cache_interval: every how many steps the whole UNet and the ControlNets run; at the others their
                 coarse features are those of the step before. 1 is exact; more is an approximation.
             unfinished: a folder for this run alone. If the program is killed, the same call with the same folder goes
-                on where it was; it is empty again in the end.
+                on where it was. It is gone once the iterator has been asked for more than the output; whoever closes
+                it instead keeps the finished steps until `xdyna.pipelines.unfinished.discard`.
             helpers: asked before every step for at most so many pipelines with the same weights on other devices,
                 which take their share of its windows; the result is the same within float tolerance. Not asked with
                 a feature cache, whose features stay on one device.
@@ -497,9 +498,9 @@ class XDynaPipeline(DiffusionPipeline):
                     latents=latents,
                 )
         self.maybe_free_model_hooks()
-        if kept is not None:
-            kept.discard()
         yield XDynaOutput(frames=frames)
+        if kept is not None:  # not before somebody has had the time to save the result
+            kept.discard()
 
     @staticmethod
     def _windows(

@@ -46,9 +46,8 @@ class Run:
         if not isinstance(value, Mapping) or not str(value.get("poster")).startswith("data:image/jpeg;base64,"):
             return None
         try:
-            recipe = Recipe(**value["recipe"])
-            recipe.animation_settings()
-        except (TypeError, KeyError, InputError):
+            recipe = Recipe.from_dict(value.get("recipe"))
+        except InputError:
             return None
         return cls(id=str(value.get("id")), recipe=recipe, poster=value["poster"])
 

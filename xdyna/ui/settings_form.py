@@ -1,5 +1,6 @@
 """The form of `AnimationSettings`: one input per field, built from the field's own range and help."""
 
+from contextlib import suppress
 from dataclasses import Field, fields
 from typing import Any, Literal
 
@@ -7,7 +8,7 @@ import gradio as gr
 from gradio.components import Component
 
 from xdyna.backends import Backend
-from xdyna.config import AnimationSettings, value_type
+from xdyna.config import KINDS, AnimationSettings, check_type, value_type
 from xdyna.schema import InputError
 from xdyna.ui import fragments
 
@@ -77,7 +78,7 @@ def add_input(name: str, defaults: AnimationSettings, visible: bool = True) -> C
             lines=1, max_length=8, placeholder=f"empty, or {limits['low']:g} to {limits['high']:g}", **common
         )
     if isinstance(item.default, str):
-        return gr.Textbox(lines=1, max_length=500, **common)
+        return gr.Textbox(lines=1, max_length=limits["max_length"], **common)
     bounds = {"minimum": limits["low"], "maximum": limits["high"], "step": limits["step"]}
     if (limits["high"] - limits["low"]) / limits["step"] > MAX_SLIDER_POSITIONS:
         return gr.Number(precision=0 if isinstance(item.default, int) else 3, **bounds, **common)
@@ -96,24 +97,37 @@ def for_backend(name: str, value: Any, backend: Backend) -> Any:
 
 
 def read_settings(values: dict[str, Any]) -> AnimationSettings:
-    """The settings that the form holds.
+    """Return the settings that the form holds.
 
     Args:
-        values: by field name; numbers may come as int or float.
+        values: what each field holds, by its name. A whole number may come as 16.0: JavaScript knows no other.
 
     Raises:
-        InputError: a value is missing or outside its range.
+        InputError: a value is missing, of another type, or outside its range.
     """
-    typed: dict[str, Any] = {}
-    for name, value in values.items():
-        item = FIELDS[name]
-        if value is None and item.default is not None:
-            raise InputError(f"{title(name)} is empty. Give a number.")
-        try:
-            typed[name] = None if value is None or (item.default is None and value == "") else value_type(item)(value)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{title(name)} must be a number, got {value!r:.20}.") from error
+    typed = {name: _typed(name, value) for name, value in values.items()}
     try:
         return AnimationSettings(**typed)
     except ValueError as error:
         raise InputError(f"{error}. Change it under the settings.") from error
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Return a value of the form in the type of its field; nothing is rounded, cut or guessed."""
+    item = FIELDS[name]
+    kind = value_type(item)
+    if item.default is None:  # its input is a text
+        if value is None or value == "":
+            return None
+        if isinstance(value, str):
+            with suppress(ValueError):  # told below
+                value = float(value)
+    if value is None:
+        raise InputError(f"{title(name)} is empty. Give {KINDS[kind]}.")
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    try:
+        check_type(item, value)
+    except ValueError as error:
+        raise InputError(f"{title(name)} {error}. Change it under the settings.") from error
+    return value

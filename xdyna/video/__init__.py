@@ -5,12 +5,13 @@ from xdyna.video.frames import FrameReader, probe, read_frames, read_video, resi
 from xdyna.video.limits import ReadLimits
 from xdyna.video.montage import side_by_side
 from xdyna.video.sound import read_sound
-from xdyna.video.write import read_metadata, write_video
+from xdyna.video.write import encode_video, read_metadata, write_video
 
 __all__ = [
     "FrameReader",
     "ReadLimits",
     "VideoInfo",
+    "encode_video",
     "probe",
     "read_frames",
     "read_metadata",

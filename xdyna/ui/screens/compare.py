@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from xdyna.compare.variants import AXES, EXAMPLE
+from xdyna.compare.variants import AXES, EXAMPLE, MAX_LETTERS
 from xdyna.ui import fragments
 from xdyna.ui.handlers import compare as handlers
 from xdyna.ui.job_events import FEW_AT_ONCE, IMMEDIATE, PRIVATE, components, wire_job
@@ -16,7 +16,6 @@ from xdyna.ui.stepper import screen
 
 STATIC = Path(__file__).parents[1] / "static"
 PLAYER_HEIGHT_PX = 400
-MAX_OWN_LETTERS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +130,7 @@ def _add_questions() -> dict[str, Any]:
                     value=f"{EXAMPLE}\nStrong: adapter_strength=1.2",
                     lines=4,
                     max_lines=4,
-                    max_length=MAX_OWN_LETTERS,
+                    max_length=MAX_LETTERS,
                     label="Two to four variants",
                     elem_id="compare-own",
                 )
