@@ -37,7 +37,19 @@ ALLOWED: dict[str, set[str]] = {
         *("backends", "evaluation", "models", "pipelines", "preprocess", "schema", "training", "weights", "world"),
     },
     "ui": {
-        *("animate", "backends", "compare", "config", "photo", "preprocess", "preview", "recipe", "schema", "video"),
+        *(
+            "animate",
+            "backends",
+            "compare",
+            "config",
+            "files",
+            "photo",
+            "preprocess",
+            "preview",
+            "recipe",
+            "schema",
+            "video",
+        ),
         *("estimates", "presets", "weights"),
     },
 }

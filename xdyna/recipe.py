@@ -156,12 +156,16 @@ def save_animation(
     Raises:
         UnsavedResultError: there is no room for them; the error holds the files.
     """
-    recipe, beside = Recipe.of(animation, settings), path.with_suffix(".json")
-    files = {path.name: encode_result(animation.video, recipe, sound)}
-    if settings.save_recipe:
-        files[beside.name] = (recipe.to_json() + "\n").encode()
-    write_files(path.parent, files)
-    return beside if settings.save_recipe else None
+    write_files(path.parent, animation_files(path, animation.video, Recipe.of(animation, settings), sound))
+    return path.with_suffix(".json") if settings.save_recipe else None
+
+
+def animation_files(path: Path, video: Video, recipe: Recipe, sound: bytes | None = None) -> dict[str, bytes]:
+    """Return what `save_animation` writes, each file by its name; the arguments are those of `encode_result`."""
+    files = {path.name: encode_result(video, recipe, sound)}
+    if recipe.settings["save_recipe"]:
+        files[path.with_suffix(".json").name] = (recipe.to_json() + "\n").encode()
+    return files
 
 
 def write_result(path: Path, video: Video, recipe: Recipe, sound: bytes | None = None) -> None:

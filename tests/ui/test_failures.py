@@ -91,15 +91,35 @@ def test_used_up_gpu_time_leads_to_a_shorter_run(
     expect_text(page, "#run-status", "Done: 16 frames")
 
 
-def test_a_full_disk_is_told_and_the_buttons_come_back(
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/path")
+
+
+def test_a_result_that_finds_the_disk_full_is_kept_and_saved_later(
     backend: SlowBackend, serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/path")
-
     page = visit(serve())
     with monkeypatch.context() as broken:
-        broken.setattr("xdyna.ui.downloads.save_animation", full)
+        broken.setattr("xdyna.files._write_all", full_disk)
+        start(page)
+        expect_alert(page, "no room left for your video, which needs", "kB. It is finished and kept")
+        expect(page.locator("#run-status")).not_to_contain_text("secret")
+        expect(page.locator("#fix")).to_have_text("Save again")
+    page.locator("#fix").click()
+    expect_text(page, "#run-status", "Done: 4 frames")
+    expect_text(page, "#caption", "AI-generated")
+    assert backend.runs == 1  # nothing was made anew
+    press(page, "#generate")
+    expect_text(page, "#run-status", "Done: 4 frames")
+    assert backend.runs == 2
+
+
+def test_a_full_disk_elsewhere_is_told_and_the_buttons_come_back(
+    backend: SlowBackend, serve: Serve, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = visit(serve())
+    with monkeypatch.context() as broken:
+        broken.setattr("xdyna.ui.downloads.write_result", full_disk)
         start(page)
         expect_alert(page, "no room left", "are kept")
         expect(page.locator("#run-status")).not_to_contain_text("secret")

@@ -30,12 +30,17 @@ def save_comparison(path: Path, takes: Sequence[Take]) -> Path:
     Raises:
         UnsavedResultError: there is no room for them; the error holds the files.
     """
+    write_files(path.parent, comparison_files(path, takes))
+    return path.with_suffix(".json")
+
+
+def comparison_files(path: Path, takes: Sequence[Take]) -> dict[str, bytes]:
+    """Return what `save_comparison` writes, each file by its name: the video, then the recipes."""
     entries = [{"label": take.label, "recipe": asdict(take.recipe)} for take in takes if _keeps_recipe(take)]
     text = json.dumps({"note": NOTE, "comparison": entries}, indent=2, ensure_ascii=False)
     grid = side_by_side([take.video for take in takes], [take.label for take in takes])
-    beside, tags = path.with_suffix(".json"), {"title": LABEL, "description": NOTE, "comment": text}
-    write_files(path.parent, {path.name: encode_video(grid, metadata=tags), beside.name: (text + "\n").encode()})
-    return beside
+    tags = {"title": LABEL, "description": NOTE, "comment": text}
+    return {path.name: encode_video(grid, metadata=tags), path.with_suffix(".json").name: (text + "\n").encode()}
 
 
 def save_take(path: Path, take: Take) -> None:

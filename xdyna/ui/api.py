@@ -1,18 +1,20 @@
 """The public endpoints, `/analyze`, `/generate` and `/compare`. Each is admitted or refused before any work."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from xdyna.backends import BACKENDS
-from xdyna.compare.grid import save_comparison
+from xdyna.compare.grid import comparison_files
 from xdyna.compare.take import Take
 from xdyna.compare.variants import AXES, MIN_VARIANTS, read_variants
 from xdyna.config import AnimationSettings
 from xdyna.estimates import ANALYSIS_SPEED, predict
+from xdyna.files import UnsavedResultError, write_files
 from xdyna.preview import report
 from xdyna.schema import Animation, Conditions, Progress
 from xdyna.ui.client import visitor
@@ -30,6 +32,7 @@ from xdyna.ui.jobs import (
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import read_settings
 from xdyna.ui.store import STORE
+from xdyna.ui.unsaved import UNSAVED, UnsavedResult
 from xdyna.weights import locate
 
 NOTHING_YET = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
@@ -108,22 +111,35 @@ def generate(
     require(photo, clip, consent, read)
     BACKENDS[model].check(read)
     locate(model)
+    request = ("generate", photo, clip, read, model)
+    if (unsaved := UNSAVED.find(request)) is not None:
+        yield _saved(request, unsaved.files)
+        return
     with shared_preparation(photo, clip, read) as preparation:
         prepare = conditions_of(preparation, read.num_frames)
-        run = partial(_animate, settings=read, model=model)
+        run = partial(_animate, settings=read, model=model, request=request)
         seconds = predict(model, read).seconds
         with closing(prepared_in_turn(prepare, run, seconds, visitor())) as events:  # type: ignore[type-var]
             for event in events:
                 yield event if isinstance(event, tuple) else NOTHING_YET[:2]
 
 
-def _animate(conditions: Conditions, settings: AnimationSettings, model: str) -> Iterator[Progress | tuple[Any, ...]]:
+def _animate(
+    conditions: Conditions, settings: AnimationSettings, model: str, request: Hashable
+) -> Iterator[Progress | tuple[Any, ...]]:
     with closing(run_on_gpu(conditions, settings, model)) as events:  # type: ignore[type-var]
         for event in events:
             if isinstance(event, Animation):
-                yield result_files(STORE.new(), event, settings, conditions.sound)
+                yield _saved(request, result_files(event, settings, conditions.sound))
             else:
                 yield event
+
+
+def _saved(request: Hashable, files: Mapping[str, bytes]) -> tuple[str | None, ...]:
+    """Write the video of a result and its recipe, if it has one, and return their paths."""
+    folder = UNSAVED.write(request, UnsavedResult(files=files))
+    paths = [str(folder / name) for name in files]
+    return (paths[0], paths[1] if len(paths) > 1 else None)
 
 
 def compare(
@@ -143,6 +159,10 @@ def compare(
     require(photo, clip, consent, read)
     for name in {variant.backend or model for variant in wanted}:
         locate(name)
+    request = ("compare", photo, clip, read, model, repr(wanted))
+    if (unsaved := UNSAVED.find(request)) is not None:
+        yield _compared(UNSAVED.write(request, unsaved), unsaved)
+        return
     with shared_preparation(photo, clip, read) as preparation:
         prepare = conditions_of(preparation, read.num_frames)
         run = partial(run_variants, settings=read, variants=wanted, model=model)
@@ -154,7 +174,26 @@ def compare(
                     yield NOTHING_YET[:3]
                     continue
                 takes.append(event)
-                if len(takes) >= MIN_VARIANTS:
-                    grid = STORE.new() / "comparison.mp4"
-                    recipes = save_comparison(grid, takes)
-                    yield str(grid), str(recipes), {take.label: take.measures.to_dict() for take in takes}
+                if len(takes) < MIN_VARIANTS:
+                    continue
+                moves = {take.label: take.measures.to_dict() for take in takes}
+                result = UnsavedResult(files=comparison_files(Path("comparison.mp4"), takes), about=moves)
+                if len(takes) == len(wanted):
+                    yield _compared(UNSAVED.write(request, result), result)
+                elif (folder := _written(result)) is not None:
+                    yield _compared(folder, result)
+
+
+def _written(result: UnsavedResult) -> Path | None:
+    """Write a part of a result, if there is room: the rest comes in any case, and holds it too."""
+    try:
+        folder = STORE.new()
+        write_files(folder, result.files)
+        return folder
+    except (OSError, UnsavedResultError):
+        return None
+
+
+def _compared(folder: Path, result: UnsavedResult) -> tuple[Any, ...]:
+    grid, recipes = (str(folder / name) for name in result.files)
+    return grid, recipes, result.about

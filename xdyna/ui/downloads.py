@@ -1,5 +1,6 @@
 """What a visitor can take home: the clean video, the same with its skeleton, beside its sources, recipe, poster."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from PIL import Image as PILImage
 
 from xdyna.photo import crop_to_aspect
 from xdyna.preprocess.draw import draw_pose
-from xdyna.recipe import AI_NOTE, Recipe, labelled, save_animation, write_result
+from xdyna.recipe import AI_NOTE, Recipe, animation_files, labelled, write_result
 from xdyna.schema import Animation, Conditions, Frames, Image, Video
 from xdyna.video import side_by_side
 
@@ -17,11 +18,13 @@ OPACITY = 0.85
 POSTER_QUALITY = 92
 
 
-def write_main(folder: Path, animation: Animation, recipe: Recipe, sound: bytes | None) -> None:
-    """Writes what is there at once: video, recipe and poster."""
-    save_animation(folder / VIDEO, animation, recipe.animation_settings(), sound)
-    picture = poster(animation.video, recipe)
-    PILImage.fromarray(picture).save(folder / POSTER, "JPEG", quality=POSTER_QUALITY, comment=AI_NOTE.encode())
+def main_files(animation: Animation, recipe: Recipe, sound: bytes | None) -> dict[str, bytes]:
+    """Return what is there at once, each file by its name: video, recipe and poster."""
+    picture = io.BytesIO()
+    PILImage.fromarray(poster(animation.video, recipe)).save(
+        picture, "JPEG", quality=POSTER_QUALITY, comment=AI_NOTE.encode()
+    )
+    return {**animation_files(Path(VIDEO), animation.video, recipe, sound), POSTER: picture.getvalue()}
 
 
 def write_more(folder: Path, animation: Animation, conditions: Conditions, recipe: Recipe) -> None:

@@ -17,7 +17,7 @@ from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
 from xdyna.estimates import ANALYSIS_SPEED, PACE
 from xdyna.preview import write_previews
-from xdyna.recipe import save_animation
+from xdyna.recipe import Recipe, animation_files
 from xdyna.schema import Animation, Conditions, Frames, InputError, Progress, Video
 from xdyna.ui.fair_queue import FairQueue
 from xdyna.ui.gpu import borrows_gpu, run_on_gpu
@@ -179,10 +179,6 @@ def preview_files(folder: Path, conditions: Conditions, settings: AnimationSetti
     return {path.name: str(path) for path in write_previews(conditions, folder, seen, driven_by)}
 
 
-def result_files(
-    folder: Path, animation: Animation, settings: AnimationSettings, sound: bytes | None
-) -> tuple[str, str | None]:
-    """Writes the result. Returns the video and its recipe, or None where no recipe is wanted."""
-    video = folder / RESULT_NAME
-    recipe = save_animation(video, animation, settings, sound)
-    return str(video), str(recipe) if recipe else None
+def result_files(animation: Animation, settings: AnimationSettings, sound: bytes | None) -> dict[str, bytes]:
+    """Return the video and, where it is wanted, its recipe, each by the name of its file."""
+    return animation_files(Path(RESULT_NAME), animation.video, Recipe.of(animation, settings), sound)

@@ -8,6 +8,7 @@ from typing import Any, ParamSpec
 
 import gradio as gr
 
+from xdyna.files import UnsavedResultError, size_text
 from xdyna.schema import InputError
 
 Parameters = ParamSpec("Parameters")
@@ -15,6 +16,7 @@ Job = Callable[Parameters, Iterator[Any]]
 
 OUR_FAULT = "Something went wrong on our side. Your files and settings are kept: please try again."
 DISK_FULL = "This server has no room left for videos. Your files and settings are kept: try again in a few minutes."
+UNSAVED = "This server has no room left for your video"
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,12 @@ def showing_problems(show: Callable[[str], Any]) -> Callable[[Job[Parameters]], 
 
 def explained(error: Exception) -> str:
     """What a visitor reads about an error; what is our fault goes into the log."""
+    if isinstance(error, UnsavedResultError):  # its own words name a folder of the server
+        logger.error("%s", error)
+        return (
+            f"{UNSAVED}, which needs {size_text(error.num_bytes)}. It is finished and kept: ask for it again in a few "
+            "minutes with the same files and settings, and it will only have to be saved."
+        )
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, gr.Error):

@@ -9,9 +9,9 @@ from xdyna.presets import PRESETS, with_preset
 from xdyna.schema import Fix, InputError
 from xdyna.ui.fair_queue import QueueFullError
 from xdyna.ui.gpu import OUT_OF_MEMORY
-from xdyna.ui.problems import DISK_FULL, OUR_FAULT, explained
+from xdyna.ui.problems import DISK_FULL, OUR_FAULT, UNSAVED, explained
 
-AGAIN = Fix("Try again", {})
+AGAIN, SAVE_AGAIN = Fix("Try again", {}), Fix("Save again", {})
 SMALLER = 0.75
 GRID_PX, MIN_SIDE_PX = 32, 64
 QUOTA = re.compile(r"\((\d+)s requested vs\. (\d+)s left\)")
@@ -41,6 +41,8 @@ def problem_of(error: Exception, model: str, settings: AnimationSettings | None)
         settings: of the run, or None where they could not be read.
     """
     text = explained(error)
+    if text.startswith(UNSAVED):
+        return Problem(text=text, fix=SAVE_AGAIN)
     if isinstance(error, QueueFullError) or text in (OUR_FAULT, DISK_FULL):
         return Problem(text=text, fix=AGAIN)
     if isinstance(error, InputError) or settings is None:

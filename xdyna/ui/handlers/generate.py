@@ -28,7 +28,7 @@ from xdyna.ui.jobs import animated, require, throttled
 from xdyna.ui.remedies import AGAIN, Problem, problem_of
 from xdyna.ui.session import Analysis, analysed, showing
 from xdyna.ui.settings_form import for_backend, read_settings
-from xdyna.ui.store import STORE
+from xdyna.ui.unsaved import UNSAVED, UnsavedResult
 from xdyna.weights import is_ready
 
 FILES = {
@@ -56,6 +56,10 @@ class Made:
     conditions: Conditions
 
 
+Request = tuple[object, ...]
+"""All that a result depends on: the same request makes it again, or only saves it where the disk was full."""
+
+
 def generate(
     photo: str | None,
     clip: str | None,
@@ -71,6 +75,11 @@ def generate(
     try:
         read = BACKENDS[model].own(read_settings(settings))
         require(photo, motion or clip, consent, read)
+        request = _request(photo, motion or clip, read, model)
+        if (unsaved := UNSAVED.find(request)) is not None:
+            yield _saved(unsaved, request)[1]
+            yield updates(JOB, **_resting(None) | {"status": _done(unsaved.about[0])})
+            return
         if not keep_seed:
             read = replace(read, seed=secrets.randbelow(MAX_SEED))
             yield updates(JOB, seed=read.seed)
@@ -88,7 +97,7 @@ def generate(
         problem = problem_of(error, model, read)
     try:
         if made and read:
-            yield from _kept(made, read, problem)
+            yield from _kept(made, read, problem, _request(photo, motion or clip, read, model))
     except Exception as error:  # writing the files: the disk may be full
         problem, made = problem_of(error, model, read), None
     if problem and not made:
@@ -247,17 +256,31 @@ def failed(words: str) -> dict[str, Any]:
     return _resting(Problem(text=words, fix=AGAIN))
 
 
-def _kept(made: Made, settings: AnimationSettings, problem: Problem | None) -> Iterator[Updates]:
-    animation, folder = made.animation, STORE.new()
-    recipe = Recipe.of(animation, settings)
-    downloads.write_main(folder, animation, recipe, made.conditions.sound)
-    run = Run.of(folder.name, recipe, downloads.poster(animation.video, recipe))
-    done = f"Done: {len(animation.video)} frames in {fragments.duration(animation.seconds)}."
-    text = KEPT_DRAFT if animation.stopped else done
-    yield updates(JOB, status=fragments.message(text), live="", result=run, **shown(folder, recipe))
+def _kept(made: Made, settings: AnimationSettings, problem: Problem | None, request: Request) -> Iterator[Updates]:
+    animation, recipe = made.animation, Recipe.of(made.animation, settings)
+    files = downloads.main_files(animation, recipe, made.conditions.sound)
+    poster = downloads.poster(animation.video, recipe)
+    folder, saved = _saved(UnsavedResult(files=files, about=(recipe, poster)), request)
+    yield saved
     downloads.write_more(folder, animation, made.conditions, recipe)
-    resting = _resting(problem) | ({} if problem else {"status": fragments.message(text)})
+    resting = _resting(problem) | ({} if problem else {"status": _done(recipe)})
     yield updates(JOB, **resting, **shown(folder, recipe))
+
+
+def _saved(result: UnsavedResult, request: Request) -> tuple[Path, Updates]:
+    """Write what is there at once. Returns its folder, and the page that shows it."""
+    folder, (recipe, poster) = UNSAVED.write(request, result), result.about
+    run = Run.of(folder.name, recipe, poster)
+    return folder, updates(JOB, status=_done(recipe), live="", result=run, **shown(folder, recipe))
+
+
+def _request(photo: str | None, clip: str | None, settings: AnimationSettings, model: str) -> Request:
+    return (photo, clip, settings, model)
+
+
+def _done(recipe: Recipe) -> str:
+    done = f"Done: {recipe.num_frames} frames in {fragments.duration(recipe.seconds)}."
+    return fragments.message(KEPT_DRAFT if recipe.stopped else done)
 
 
 def _resting(problem: Problem | None) -> dict[str, Any]:
