@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pytest
 
 from xdyna.backends import BACKENDS
@@ -62,6 +63,13 @@ def test_every_field_explains_itself() -> None:
 def test_a_bad_value_is_named_with_its_limit(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AnimationSettings(**change)
+
+
+def test_a_whole_number_is_a_number_too() -> None:
+    settings = AnimationSettings(adapter_strength=1, background_adapter_strength=np.int64(1), seed=np.int64(7))
+    assert [type(value) for value in (settings.adapter_strength, settings.background_adapter_strength)] == [float] * 2
+    assert type(settings.seed) is int
+    BACKENDS["xdyna"].check(settings)
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,8 @@ class AnimationSettings:
                 _check_bounds(item, value)
             except ValueError as error:
                 raise ValueError(f"{item.name} {error}") from error
+            if value_type(item) in (int, float):  # 1 is a number as 1.0 is: JSON and JavaScript do not tell them apart
+                object.__setattr__(self, item.name, value_type(item)(value))
         for name in ("photo_person", "clip_person"):
             try:
                 parse_person(getattr(self, name))
