@@ -100,7 +100,7 @@ def read_settings(values: dict[str, Any]) -> AnimationSettings:
     """Return the settings that the form holds.
 
     Args:
-        values: what each field holds, by its name. JavaScript knows no difference between 16 and 16.0.
+        values: what each field holds, by its name. A whole number may come as 16.0: JavaScript knows no other.
 
     Raises:
         InputError: a value is missing, of another type, or outside its range.
@@ -126,8 +126,6 @@ def _typed(name: str, value: Any) -> Any:
         raise InputError(f"{title(name)} is empty. Give {KINDS[kind]}.")
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
-    if kind is float and type(value) is int:
-        value = float(value)
     try:
         check_type(item, value)
     except ValueError as error:
