@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from playwright.sync_api import Browser, Page, expect
+from ui.conftest import PATIENCE_MS
 from ui.visitor import EXAMPLES, choose_example, expect_playing, expect_text, go, make_fast, press, upload
 
 pytestmark = pytest.mark.browser
@@ -110,7 +111,7 @@ def elsewhere(url: str) -> Iterator[str]:
 @pytest.fixture
 def other_site(browser: Browser, elsewhere: str) -> Iterator[Page]:
     page = browser.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(elsewhere)
     yield page
     page.close()

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from ui.conftest import Server, free_port
+from ui.conftest import PATIENCE_S, Server, free_port
 
 from xdyna.schema import InputError
 from xdyna.ui.demo import launch
@@ -308,7 +308,7 @@ def test_it_is_put_around_all_other_middleware() -> None:
 
 @pytest.fixture(scope="module")
 def page(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60) as page:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as page:
         yield page
 
 
@@ -348,12 +348,13 @@ def test_the_page_starts_on_every_address(host: str, monkeypatch: pytest.MonkeyP
     """Gradio asks its own page before it says that it runs; another program's client reads it as well."""
     monkeypatch.setenv("GRADIO_SERVER_NAME", host)
     monkeypatch.setattr("xdyna.ui.demo._warm_up_later", lambda model: None)
+    monkeypatch.setattr("gradio.networking.url_ok", lambda url: httpx.head(url, timeout=PATIENCE_S).is_success)
     demo = launch(host=host, port=free_port(), block=False)
     try:
         reader = Client(demo.local_url, verbose=False)
         assert "/generate" in reader.view_api(return_format="dict", print_info=False)["named_endpoints"]
         reader.close()
-        on_own_name = httpx.get(demo.local_url, headers={"Host": socket.gethostname()}, timeout=60)
+        on_own_name = httpx.get(demo.local_url, headers={"Host": socket.gethostname()}, timeout=PATIENCE_S)
         assert on_own_name.status_code == (200 if host == "0.0.0.0" else 400)
     finally:
         demo.close()

@@ -172,7 +172,7 @@ class WebSecurity:
             if refused is None and (_is_preflight(scope, headers) or self.policy.accepts_token(headers)):
                 extra |= {"Access-Control-Allow-Origin": origin}
             # Gradio's own CORS lets every site read what a public page says; without Origin it stays out of this.
-            scope = scope | {"headers": [pair for pair in scope["headers"] if pair[0] != b"origin"]}
+            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"origin"]}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
