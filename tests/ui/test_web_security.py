@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +15,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from ui.conftest import PATIENCE_S, Server, free_port
+from ui.conftest import PATIENCE_S, Server, free_port, own_store
 
 from xdyna.schema import InputError
 from xdyna.ui.demo import launch
@@ -344,17 +346,14 @@ def test_a_file_of_the_page_has_headers_too(page: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
-def test_the_page_starts_on_every_address(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_starts_on_every_address(host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Gradio asks its own page before it says that it runs; another program's client reads it as well."""
     monkeypatch.setenv("GRADIO_SERVER_NAME", host)
     monkeypatch.setattr("xdyna.ui.demo._warm_up_later", lambda model: None)
     monkeypatch.setattr("gradio.networking.url_ok", lambda url: httpx.head(url, timeout=PATIENCE_S).is_success)
-    demo = launch(host=host, port=free_port(), block=False)
-    try:
+    with own_store(tmp_path), closing(launch(host=host, port=free_port(), block=False)) as demo:
         reader = Client(demo.local_url, verbose=False)
         assert "/generate" in reader.view_api(return_format="dict", print_info=False)["named_endpoints"]
         reader.close()
         on_own_name = httpx.get(demo.local_url, headers={"Host": socket.gethostname()}, timeout=PATIENCE_S)
         assert on_own_name.status_code == (200 if host == "0.0.0.0" else 400)
-    finally:
-        demo.close()
