@@ -34,6 +34,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
 )
 PATIENCE_MS = 120_000  # for a condition on a machine that is busy with something else
 PATIENCE_S = PATIENCE_MS / 1000

@@ -82,6 +82,20 @@ def test_a_violation_would_be_seen(url: str, visit: Visit) -> None:
     assert blocked
 
 
+def test_a_photo_can_be_taken_with_the_camera(url: str, visit: Visit) -> None:
+    page = visit(url)
+    page.context.grant_permissions(["camera", "microphone"])
+    blocked = watch(page)
+    photo = page.locator("#photo")
+    photo.get_by_label("Capture from camera").click()
+    photo.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("() => document.querySelector('#photo video')?.currentTime > 0")
+    photo.locator(".button-wrap button").first.click()
+    photo.locator("[data-testid=webcam-video]").wait_for(state="detached")
+    photo.locator("img").wait_for()
+    assert blocked == []
+
+
 def test_the_page_itself_may_ask_for_the_camera_and_nothing_else(url: str, visit: Visit) -> None:
     allowed = visit(url).evaluate("document.featurePolicy.allowedFeatures()")
     assert {"camera", "microphone"} <= set(allowed)

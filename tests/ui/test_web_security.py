@@ -179,7 +179,7 @@ def test_only_the_page_itself_and_programs_post(headers: dict[str, str], own: bo
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         answer = client(PUBLIC).request(method, "/gradio_api/upload", headers=headers)
         assert answer.status_code == (200 if own else 403)
-        assert own or ("X-Xdyna-Token" in answer.text and "XDYNA_TOKEN" in answer.text)
+        assert own or ("X-Xdyna-Token" in answer.text and "XDYNA_ALLOWED_HOSTS" in answer.text)
 
 
 def test_other_sites_may_link_to_the_page_but_not_read_it() -> None:
@@ -264,7 +264,9 @@ def test_every_answer_says_what_it_allows() -> None:
 
 def test_only_the_hub_may_frame_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPACE_ID", "me/xdyna")
-    answer = client(WebPolicy.from_environment("0.0.0.0")).get("/")
+    policy = WebPolicy.from_environment("0.0.0.0")
+    assert policy.answers_to("me-xdyna--preview.hf.space")
+    answer = client(policy).get("/")
     rules = answer.headers["Content-Security-Policy"].split("; ")
     assert "frame-ancestors 'self' https://huggingface.co https://*.hf.space" in rules
     assert "X-Frame-Options" not in answer.headers  # it would rule out what the line above allows

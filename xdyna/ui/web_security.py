@@ -75,11 +75,14 @@ class WebPolicy:
             shared_names.append(socket.gethostname().lower())
         if share:
             shared_names.append("*.gradio.live")
+        on_space = bool(os.environ.get("SPACE_ID"))
+        if on_space:
+            shared_names.append("*.hf.space")  # previews and copies of a Space have names that no variable holds
         return cls(
             loopback_only=loopback_only,
             names=(*_host_names("SPACE_HOST"), *_host_names("XDYNA_ALLOWED_HOSTS")),
             shared_names=tuple(shared_names),
-            on_space=bool(os.environ.get("SPACE_ID")),
+            on_space=on_space,
             token=os.environ.get("XDYNA_TOKEN") or None,
         )
 
@@ -176,9 +179,9 @@ class WebSecurity:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                answer.update(extra)
-                answer.add_vary_header("Origin")
+                sent = MutableHeaders(scope=message)
+                sent.update(extra)
+                sent.add_vary_header("Origin")
             await send(message)
 
         answer = refused
@@ -202,7 +205,9 @@ class WebSecurity:
         if allowed:
             return None
         return PlainTextResponse(
-            "Another site may only post here with the header X-Xdyna-Token, whose value is in XDYNA_TOKEN.", 403
+            "Another site may post here only with XDYNA_TOKEN in its header X-Xdyna-Token. If this is the page's own "
+            "name, add it to XDYNA_ALLOWED_HOSTS.",
+            403,
         )
 
 
