@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 import PIL.Image
 import pytest
+from clock import Clock
 from media import heic
 from PIL import ImageCms
 
@@ -264,10 +265,13 @@ def endless_chunks():
 
 
 @pytest.mark.parametrize("data", [endless_exif, endless_chunks])
-def test_time_is_limited_where_no_pixel_is_read(tmp_path, data):
+def test_time_is_limited_where_no_pixel_is_read(tmp_path, monkeypatch, data):
     (tmp_path / "photo").write_bytes(data())
+    clock = Clock(tick=1.0)
+    monkeypatch.setattr("xdyna.photo.read.time", clock)
     with pytest.raises(InputError, match="damaged"):
-        read_photo(tmp_path / "photo", limits=PhotoLimits(max_read_s=0.1))
+        read_photo(tmp_path / "photo", limits=PhotoLimits(max_read_s=100))
+    assert clock.looks < 110
 
 
 def test_the_size_as_read_is_a_setting(tmp_path):

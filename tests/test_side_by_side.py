@@ -7,7 +7,7 @@ import pytest
 
 from xdyna.compare.side_by_side import side_by_side
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 def counting(name: str, closed: list[str], pieces: int = 3) -> Iterator[str]:

@@ -1,4 +1,4 @@
-import time
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -46,11 +46,12 @@ def test_nobody_is_found_where_nobody_is(picture):
 
 
 def test_closing_the_iterator_ends_the_work_at_once(astronaut):
-    poses = MediaPipePose(tracking=True)(np.repeat(astronaut[None], 200, axis=0))
+    clip = iter([astronaut] * 200)
+    poses = MediaPipePose(tracking=True)(clip)
     next(poses)
-    began = time.perf_counter()
+    left = list(islice(clip, 1))  # a first few were read to look for black bars
     poses.close()
-    assert time.perf_counter() - began < 1
+    assert left and len(list(clip)) > 150
     with pytest.raises(StopIteration):
         next(poses)
 

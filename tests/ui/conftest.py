@@ -14,6 +14,7 @@ from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from xdyna.ui.store import STORE
@@ -33,16 +34,21 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
 )
-PATIENCE_MS = 60_000  # for a condition on a machine that is busy with something else
+PATIENCE_MS = 120_000  # for a condition on a machine that is busy with something else
+PATIENCE_S = PATIENCE_MS / 1000
 
 
 @dataclass(frozen=True)
 class Server:
-    """The served page: where it is, how long it took from the start of the process, what it wrote, and the process."""
+    """The served page: where it is, what it cost to come up, what it wrote, and its process.
+
+    The cost is the process's own seconds on the processor, which other work on the machine does not prolong.
+    """
 
     url: str
-    seconds_to_page: float
+    processor_seconds: float
     log: Path
     process: subprocess.Popen
 
@@ -58,7 +64,7 @@ def served(port: int, folder: Path, **variables: str) -> Iterator[Server]:
     """The page in a process of its own, which ends with the block; its uploads and its log are kept in a folder."""
     own = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "uploads")}
     environment = os.environ | own | variables
-    url, started = f"http://127.0.0.1:{port}/", time.monotonic()
+    url, give_up_at = f"http://127.0.0.1:{port}/", time.monotonic() + PATIENCE_S
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
@@ -66,11 +72,12 @@ def served(port: int, folder: Path, **variables: str) -> Iterator[Server]:
         try:
             while True:
                 assert process.poll() is None, (folder / "log").read_text()
-                with suppress(urllib.error.URLError), urllib.request.urlopen(url, timeout=5):
+                with suppress(urllib.error.URLError), urllib.request.urlopen(url, timeout=PATIENCE_S):
                     break
-                assert time.monotonic() - started < 60, "the page did not appear within a minute"
+                assert time.monotonic() < give_up_at, "the page did not appear"
                 time.sleep(0.05)
-            yield Server(url, time.monotonic() - started, folder / "log", process)
+            used = psutil.Process(process.pid).cpu_times()
+            yield Server(url, used.user + used.system, folder / "log", process)
         finally:
             process.terminate()
             process.wait()

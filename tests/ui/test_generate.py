@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from PIL import Image
 from playwright.sync_api import Page, expect
-from ui.conftest import free_port, own_store
+from ui.conftest import PATIENCE_S, free_port, own_store
 from ui.slow_backend import SlowBackend
 from ui.visitor import (
     answer_late,
@@ -64,8 +64,8 @@ def slow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         demo.close()
 
 
-def wait_until(condition: Callable[[], bool], page: Page, seconds: float = 20) -> None:
-    give_up_at = time.monotonic() + seconds
+def wait_until(condition: Callable[[], bool], page: Page) -> None:
+    give_up_at = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < give_up_at, "it did not happen in time"
         page.wait_for_timeout(20)  # lets the browser go on meanwhile
@@ -133,6 +133,7 @@ def test_progress_counts_shows_a_draft_and_tells_the_time_left(
     expect(page.locator("#generate")).to_be_hidden()
     page.locator("#live img").first.wait_for()
     assert page.locator("#live img").count() == 2
+    expect_text(page, "#run-status", "step 10 of 20")  # as far as the gate lets it
     expect(page).to_have_title(re.compile(r"^\(\d+\s%\) X-Dyna$"))
     backend.gate.set()
     expect_done(page)
@@ -140,7 +141,7 @@ def test_progress_counts_shows_a_draft_and_tells_the_time_left(
     expect(page).to_have_title("X-Dyna")
     expect_ready(page)
     shown = re.findall(r"Denoising\s+step (\d+) of 20 · (\d+) % · about (\d) s left", remembered(page))
-    assert len(shown) >= 3
+    assert shown
     assert all(int(percent) == 5 * int(step) for step, percent, _ in shown)
 
 

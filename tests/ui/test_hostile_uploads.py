@@ -19,7 +19,7 @@ from gradio_client.exceptions import AppError
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 from test_bad_inputs import SAYS, entries
-from ui.conftest import PATIENCE_MS, Server
+from ui.conftest import PATIENCE_MS, PATIENCE_S, Server
 from ui.visitor import EXAMPLES, choose_example, clear, go
 
 pytestmark = pytest.mark.browser
@@ -29,7 +29,6 @@ SLOTS = {"reference_image": "photo", "driving_video": "clip"}
 TAKEN, REFUSED, UNWANTED = "Tick that you have the right", "Use another", "Invalid file type"
 TRACES = re.compile(r"Traceback|\.py\b|site-packages|Exception|Errno| object at 0x")
 MEANT_FOR_PAGES = re.compile(r"[<\"\0/\n]|^$|.{256}")
-ENOUGH_S = 30  # the collection's own limit for an answer
 
 # What the analysis says, by the manifest's own words for it.
 OF_PEOPLE = {
@@ -139,7 +138,7 @@ def test_who_is_in_the_picture_is_told_by_the_analysis(stage: Page, server: Serv
         last = upload_as(stage, entry, test_data)
         told = stage.locator("#glance, #checks", has_text=re.compile(OF_PEOPLE[says])).first
         try:
-            told.wait_for(state="attached", timeout=1000 * ENOUGH_S)
+            told.wait_for(state="attached", timeout=PATIENCE_MS)
         except TimeoutError:
             said = stage.locator("#glance, #checks, #clip-note").all_text_contents()
             problems.append((entry["file"], says, said))
@@ -184,7 +183,7 @@ def test_every_name_is_stored_under_one_of_the_servers_own(server: Server, test_
         if name is None:
             continue
         picture = (test_data / "bad" / "names" / "base.jpg").read_bytes()
-        answer = httpx.post(f"{server.url}gradio_api/upload", files={"files": (name, picture)}, timeout=ENOUGH_S)
+        answer = httpx.post(f"{server.url}gradio_api/upload", files={"files": (name, picture)}, timeout=PATIENCE_S)
         assert "Traceback" not in answer.text
         if answer.status_code != 200:
             assert entry["expect"] == "either", (name, answer.status_code, answer.text)

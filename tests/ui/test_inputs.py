@@ -9,6 +9,7 @@ from PIL import Image
 
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from playwright.sync_api import Browser, Page, expect
+from ui.conftest import PATIENCE_MS
 from ui.visitor import EXAMPLES, choose_example, clear, expect_text, go, set_number, upload
 
 from xdyna.schema import Video
@@ -23,6 +24,7 @@ Visit = Callable[..., Page]
 def stage(browser: Browser, url: str) -> Iterator[Page]:
     """One visitor who makes every mistake in a row."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(url)
     page.locator("#analyse").wait_for()
     yield page

@@ -8,13 +8,11 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from playwright.sync_api import Page, expect
-from ui.conftest import free_port
-from ui.visitor import choose_example, expect_text, go
+from ui.conftest import PATIENCE_MS, free_port
+from ui.visitor import all_answered, choose_example, expect_text, go
 
 from xdyna.ui.demo import build_demo
 from xdyna.ui.latest import latest
-
-REST_MS = 1000
 
 
 def test_no_function_that_is_repeated_shares_its_event_with_another() -> None:
@@ -48,11 +46,12 @@ def test_two_functions_on_the_same_events_do_not_keep_each_other_going(
 ) -> None:
     url, asked = doubling
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(url)
-    page.locator("#number input").fill("21")  # is an input and a change
-    for k in range(2):
-        expect(page.locator(f"#shown-{k} input")).to_have_value("42")
-    page.wait_for_timeout(REST_MS)
+    with all_answered(page):
+        page.locator("#number input").fill("21")  # is an input and a change
+        for k in range(2):
+            expect(page.locator(f"#shown-{k} input")).to_have_value("42")
     assert 2 <= len(asked) <= 4
     page.close()
 
@@ -64,9 +63,5 @@ def test_a_page_at_rest_asks_for_nothing(url: str, visit: Callable[..., Page]) -
     go(page, "check")
     expect_text(page, "#checks", "Face found")
     for name in ("generate", "check"):
-        go(page, name)
-        page.wait_for_timeout(REST_MS)
-        sent: list[str] = []
-        page.on("request", lambda request, sent=sent: sent.append(request.url))
-        page.wait_for_timeout(REST_MS)
-        assert sent == [], name
+        with all_answered(page):
+            go(page, name)

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is missing: it is in requirements-test.txt")
 from playwright.sync_api import Page, expect
-from ui.visitor import choose_example, customise, expect_playing, expect_text, go, make_fast, set_number
+from ui.visitor import all_answered, choose_example, customise, expect_playing, expect_text, go, make_fast, set_number
 
 from xdyna.backends import BACKENDS
 from xdyna.recipe import Recipe, save_animation
@@ -114,10 +114,10 @@ def test_remembered_settings_come_back() -> None:
 @browser
 def test_settings_survive_a_reload(url: str, visit: Visit) -> None:
     page = visit(url)
-    set_number(page, "seed", 77)
-    set_number(page, "num_inference_steps", 9)
+    with all_answered(page):
+        set_number(page, "seed", 77)
+        set_number(page, "num_inference_steps", 9)
     page.wait_for_function("localStorage.getItem('xdyna-settings')")
-    page.wait_for_timeout(500)
     page.reload()
     page.locator("#analyse").wait_for(state="attached")
     customise(page)

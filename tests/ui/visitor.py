@@ -2,11 +2,15 @@
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
+from ui.conftest import PATIENCE_S
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+REST_MS = 1000  # a page that asks nothing for so long has nothing to ask
 
 
 def go(page: Page, name: str) -> None:
@@ -98,6 +102,30 @@ def remember(page: Page, place: str) -> None:
 
 def remembered(page: Page) -> str:
     return "\n".join(page.evaluate("window.remembered"))
+
+
+@contextmanager
+def all_answered(page: Page) -> Iterator[None]:
+    """Ends when the server has answered all that the page asked in the block, and the page asks no more."""
+    unanswered, asked = set[Request](), list[Request]()
+
+    def on_request(request: Request) -> None:
+        if "/heartbeat/" not in request.url:  # the one that lasts as long as the page
+            asked.append(request)
+            unanswered.add(request)
+
+    page.on("request", on_request)
+    for ended in ("requestfinished", "requestfailed"):
+        page.on(ended, lambda request: unanswered.discard(request))
+    yield
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        asked.clear()
+        page.wait_for_timeout(REST_MS)
+        if not asked and not unanswered:
+            break
+        assert time.monotonic() < give_up_at, f"the page does not come to rest: {[request.url for request in asked]}"
+    page.remove_listener("request", on_request)
 
 
 def answer_late(route: Route, words: str = "") -> None:

@@ -27,6 +27,7 @@ from xdyna.ui.settings_form import FIELDS
 from xdyna.ui.stepper import add_stepper
 from xdyna.ui.store import STORE
 from xdyna.ui.theme import SCRIPT, STYLES, THEME
+from xdyna.ui.web_security import WebPolicy, secured
 from xdyna.weights import default_model, is_ready
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
         The page; only with `block=False` it is still served.
     """
     settings, model = server_settings(), default_model()
+    policy = WebPolicy.from_environment(host, share=share)
     zero_gpu = bool(os.environ.get("SPACES_ZERO_GPU"))
     if zero_gpu:
         _warm_up(model)  # ZeroGPU packs what is on the device at launch, and its processes inherit it
@@ -128,6 +130,8 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
         allowed_paths=[str(EXAMPLES_FOLDER)],
         max_file_size=MAX_UPLOAD,
         enable_monitoring=False,
+        ssr_mode=False,  # its proxy would answer in front of what keeps the page safe
+        app_kwargs={"lifespan": secured(policy)},
     )
     if not zero_gpu:
         threading.Thread(target=_warm_up_later, args=(model,), name="warm-up", daemon=True).start()
