@@ -1,8 +1,9 @@
 """Looks for known vulnerabilities in what is installed: `.venv/bin/python tools/audit.py`.
 
 pip-audit does it, from a folder of its own, because what it needs would change our pins. Where no source of advisories
-can be reached, what is installed is compared with `requirements.lock` instead, so that at least nothing is there that
-nobody has chosen. The command at the head of the lock renews it; `uv` comes from PyPI.
+can be reached, `requirements.lock` is checked instead: it has to hold every pin, and hashes for all that they bring.
+Where newer releases of what our pins need are installed, that is said, but is no failure: everybody who follows the
+README gets those. The command at the head of the lock renews it; `uv` comes from PyPI.
 
 The lock has the hashes of PyPI's own files. torch may come from elsewhere, as a build for CPUs: its version then ends
 in "+cpu", and the CUDA libraries are missing. That is accepted, so only versions are compared here; the hashes are for
@@ -39,11 +40,10 @@ def main() -> int:
         source = reachable_source(audit) if audit else None
         if audit and source:
             return look_for_vulnerabilities(audit, source)
-    print(
-        "audit: no source of advisories can be reached from here; what is installed is compared with the lock instead"
-    )
-    problems = list(lock_problems(ROOT / "requirements.txt", ROOT / "requirements.lock"))
-    print("\n".join(problems) or "audit: all is as in requirements.lock")
+    print("audit: no source of advisories can be reached from here; the lock is checked instead")
+    requirements, lock = ROOT / "requirements.txt", ROOT / "requirements.lock"
+    problems = list(lock_problems(requirements, lock))
+    print("\n".join([*problems, *differences(requirements, lock)]) or "audit: all is as in requirements.lock")
     return 1 if problems else 0
 
 
@@ -87,24 +87,35 @@ def look_for_vulnerabilities(audit: Audit, source: str) -> int:
 
 
 def lock_problems(requirements: Path, lock: Path) -> Iterator[str]:
-    """Tell where pins, lock and installed versions differ, in one sentence each."""
-    text = lock.read_text(encoding="utf-8")
-    locked: dict[str, str] = {}
-    for entry in re.split(r"^(?=[^\s#])", text, flags=re.MULTILINE)[1:]:
-        found = re.fullmatch(r"(\S+)==(\S+)((?: \\\n {4}--hash=sha256:[0-9a-f]{64})+)\n*", entry)
-        if found is None:
-            yield f"requirements.lock: {entry.split()[0]} is not a pinned version with hashes."
-            continue
-        locked[canonicalize_name(found[1])] = found[2]
-    pins = [
-        Requirement(line.split("#")[0])
-        for line in requirements.read_text(encoding="utf-8").splitlines()
-        if line.split("#")[0].strip()
-    ]
-    for pin in pins:
+    """Tell what is wrong with the lock, in one sentence each."""
+    locked = read_lock(lock)
+    for name, version in locked.items():
+        if version is None:
+            yield f"requirements.lock: {name} is not a pinned version with hashes."
+    for pin in read_pins(requirements):
         if str(pin.specifier) != f"=={locked.get(canonicalize_name(pin.name))}":
             yield f"requirements.lock does not have {pin}: renew it with the command at its head."
-    for name in sorted(needed(pins) | set(locked)):
+
+
+def read_pins(requirements: Path) -> list[Requirement]:
+    """Return the pins of a file."""
+    lines = (line.split("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
+    return [Requirement(line) for line in lines if line]
+
+
+def read_lock(lock: Path) -> dict[str, str | None]:
+    """Return the versions that a lock pins; None for an entry that is no version with hashes."""
+    locked: dict[str, str | None] = {}
+    for entry in re.split(r"^(?=[^\s#])", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        found = re.fullmatch(r"(\S+)==(\S+)((?: \\\n {4}--hash=sha256:[0-9a-f]{64})+)\n*", entry)
+        locked[canonicalize_name(found[1]) if found else entry.split()[0]] = found[2] if found else None
+    return locked
+
+
+def differences(requirements: Path, lock: Path) -> Iterator[str]:
+    """Tell where installed versions differ from the lock, in one sentence each."""
+    locked = read_lock(lock)
+    for name in sorted(needed(read_pins(requirements)) | set(locked)):
         try:
             version = public(distribution(name).version)
         except PackageNotFoundError:

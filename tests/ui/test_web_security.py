@@ -359,3 +359,22 @@ def test_the_page_starts_on_every_address(host: str, monkeypatch: pytest.MonkeyP
         reader.close()
         on_own_name = httpx.get(demo.local_url, headers={"Host": socket.gethostname()}, timeout=PATIENCE_S)
         assert on_own_name.status_code == (200 if host == "0.0.0.0" else 400)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/gradio_api/queue/join", {"content-length": "1000"}, 200),
+        ("/gradio_api/queue/join", {"content-length": str(100 * 2**20)}, 413),
+        ("/gradio_api/queue/join", {"content-length": "many"}, 413),
+        ("/gradio_api/call/generate", {"content-length": str(100 * 2**20)}, 413),
+        ("/gradio_api/call/generate", {"transfer-encoding": "chunked"}, 413),
+        ("/gradio_api/upload", {"content-length": str(100 * 2**20)}, 200),  # Gradio bounds these itself
+        ("/gradio_api/upload", {"transfer-encoding": "chunked"}, 200),
+    ],
+)
+def test_only_uploads_may_be_large(path: str, headers: dict[str, str], status: int) -> None:
+    """The header is believed: a server hands an app no more of a body than it announced."""
+    answer = client(WebPolicy()).post(path, headers=headers)
+    assert answer.status_code == status
+    assert ("bytes at most" in answer.text) == (status == 413)

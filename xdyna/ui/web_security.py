@@ -22,6 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from xdyna.schema import InputError
 
 TOKEN_HEADER = "x-xdyna-token"
+MAX_BODY_BYTES = 8 * 2**20
+"""Of a request that is no upload: the page sends back at most what it was given, and texts are short."""
+UPLOADS = "/gradio_api/upload"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 CHANGING_READS = (
     "/logout",
@@ -195,6 +198,8 @@ class WebSecurity:
             return PlainTextResponse(
                 "This page does not answer to that host name. If it is yours, add it to XDYNA_ALLOWED_HOSTS.", 400
             )
+        if not _has_small_body(scope, headers):
+            return PlainTextResponse(f"A request may have {MAX_BODY_BYTES} bytes at most, and must say how many.", 413)
         if not foreign:
             return None
         if _is_preflight(scope, headers):
@@ -243,6 +248,14 @@ def _changes_something(scope: Scope) -> bool:
     if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
         return True
     return str(scope["path"]).startswith(CHANGING_READS)
+
+
+def _has_small_body(scope: Scope, headers: Headers) -> bool:
+    """Tell whether a request is small enough to be read as a whole; Gradio bounds uploads itself, and streams them."""
+    if scope["type"] == "websocket" or str(scope["path"]).startswith(UPLOADS):
+        return True
+    length = headers.get("content-length", "0")
+    return "transfer-encoding" not in headers and length.isdecimal() and int(length) <= MAX_BODY_BYTES
 
 
 def _host_names(variable: str) -> list[str]:
