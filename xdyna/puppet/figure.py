@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from xdyna.puppet.draw import Sheet, draw_over
 from xdyna.puppet.layers import Layer, cut_layers
 from xdyna.puppet.matte import person_matte
 from xdyna.puppet.mesh import BoneMesh, triangulate
-from xdyna.puppet.plate import PlateFiller, matte_hole
+from xdyna.puppet.plate import PlateFiller
 from xdyna.puppet.skeleton import Array
-from xdyna.schema import Floats, Image, Pose
+from xdyna.schema import Floats, Image, Mask, Pose
 
 MARGIN = 0.15  # by which a person that the picture cuts goes on beyond it, in longer sides
+PADDING_PX = 2
 SPACING = 14 / 896  # edges of the mesh, in longer sides
 
 
@@ -34,12 +34,12 @@ class Figure:
     Args:
         plate: The background without the person, `(height, width, 3)` uint8 RGB.
         matte: The person's opacity, `(height, width)` in 0..1.
-        parts: The layers, from the back to the front, in pixels of the canvas with its margin.
-        margin: The margin in pixels.
+        parts: The layers, from the back to the front, in pixels of the part of the canvas that holds the person.
+        corner: The upper left corner of that part, x, y in pixels of the canvas.
     """
 
-    def __init__(self, plate: Image, matte: Floats, parts: list[Part], margin: int) -> None:
-        self.plate, self.matte, self.parts, self.margin = plate, matte, parts, margin
+    def __init__(self, plate: Image, matte: Floats, parts: list[Part], corner: Array) -> None:
+        self.plate, self.matte, self.parts, self.corner = plate, matte, parts, corner
 
     def draw(self, skeleton: Array) -> Image:
         """Draw the person in a pose, `(height, width, 3)` uint8 RGB.
@@ -47,7 +47,7 @@ class Figure:
         Args:
             skeleton: The points of the skeleton, `(25, 2)` in pixels of the canvas.
         """
-        shapes = [part.mesh.bend(skeleton + self.margin) - self.margin for part in self.parts]
+        shapes = [part.mesh.bend(skeleton - self.corner) + self.corner for part in self.parts]
         return draw_over(self.plate, [part.sheet for part in self.parts], shapes)
 
 
@@ -69,15 +69,17 @@ def build_figure(photo: Image, pose: Pose, rest: Array) -> Generator[str, None, 
         InputError: The person cannot be cut out; the message says why and what to do.
     """
     matte = person_matte(photo, pose)
-    filler = PlateFiller(photo, matte_hole(matte))
+    filler = PlateFiller(photo, matte)
     yield STAGES[0]
     plate = filler.result()
     yield STAGES[1]
-    margin = round(MARGIN * max(photo.shape))
-    layers = cut_layers(*_widened(photo, matte, plate, margin), rest + margin)
-    parts = [_part(layer, rest + margin, SPACING * max(photo.shape)) for layer in layers if layer.texture[..., 3].any()]
+    corner, pictures = _around_person(photo, matte, plate)
+    size = (photo.shape[0], photo.shape[1])
+    layers = cut_layers(*pictures, rest - corner, _inside(size, corner, pictures[1].shape))
+    spacing = SPACING * max(size)
+    parts = [_part(layer, rest - corner, spacing) for layer in layers if layer.texture[..., 3].any()]
     yield STAGES[2]
-    return Figure(plate, matte, parts, margin)
+    return Figure(plate, matte, parts, corner)
 
 
 STAGES = ("Cutting out the person", "Filling the background", "Building the mesh")
@@ -89,8 +91,25 @@ def _part(layer: Layer, rest: Array, spacing: float) -> Part:
     return Part(layer=layer, mesh=mesh, sheet=Sheet(layer.texture, vertices, triangles))
 
 
-def _widened(photo: Image, matte: Floats, plate: Image, margin: int) -> tuple[Image, NDArray[np.float32], Image]:
-    """Return the pictures with a margin into which a person that the edge cuts goes on."""
-    around = (margin,) * 4
-    wide = [cv2.copyMakeBorder(picture, *around, cv2.BORDER_REPLICATE) for picture in (photo, matte, plate)]
-    return wide[0].astype(np.uint8), wide[1].astype(np.float32), wide[2].astype(np.uint8)
+def _inside(size: tuple[int, int], corner: Array, shape: tuple[int, ...]) -> Mask:
+    """Return the pixels that the photo shows, `shape`, of the part of the canvas that begins at a corner."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    x, y = x + corner[0], y + corner[1]
+    return (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])
+
+
+def _around_person(photo: Image, matte: Floats, plate: Image) -> tuple[Array, tuple[Image, Floats, Image]]:
+    """Cut the pictures to the person, who goes on into a margin where the picture's edge cuts.
+
+    Returns:
+        The upper left corner, x, y in pixels of the canvas, and photo, matte and plate.
+    """
+    margin = round(MARGIN * max(matte.shape))
+    wide = [cv2.copyMakeBorder(picture, *(margin,) * 4, cv2.BORDER_REPLICATE) for picture in (photo, matte, plate)]
+    differs = (cv2.absdiff(wide[0], wide[2]).max(axis=-1) > 0) | (wide[1] > 0)
+    left, top, width, height = cv2.boundingRect(differs.astype(np.uint8))
+    left, top = max(0, left - PADDING_PX), max(0, top - PADDING_PX)
+    rows, columns = slice(top, top + height + 2 * PADDING_PX), slice(left, left + width + 2 * PADDING_PX)
+    person, opacity, behind = (picture[rows, columns] for picture in wide)
+    corner = np.array([left - margin, top - margin], np.float64)
+    return corner, (person.astype(np.uint8), opacity.astype(np.float32), behind.astype(np.uint8))

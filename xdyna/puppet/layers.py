@@ -8,13 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xdyna.puppet.mesh import bone_distance
-from xdyna.puppet.skeleton import ARMS, LEGS, THIGHS, TRUNK, Array, Bone, body_size, known_bones
+from xdyna.puppet.skeleton import ARMS, LEGS, TRUNK, Array, Bone, body_size, known_bones
 from xdyna.schema import Floats, Image, Mask
 
+ARM_NAMES, LEG_NAMES = ("right arm", "left arm"), ("right leg", "left leg")
 LEG_STARTS = 0.12  # share of the thigh above which a leg is part of the body
-BODY_ENDS = 0.5  # share of the thigh that the body's layer shows as well: clothes hang over it
+BODY_ENDS = 0.5  # share of the thigh that the body shows as well where legs are closed
+HEM = 0.1  # the body goes on below the point where the legs part by this, the legs begin above it by thrice
 SHOULDER = 0.75  # radius of the part of the shoulder that body and arm both show, in half widths of the arm
 UNDER = 0.9  # share of a body's width that is filled in under a limb that lies on it
+CORE, RIM, ARM_ROUNDS = 0.55, 1.25, 2  # half widths of an arm between which its colour decides where it ends
+CLOSING = 0.15  # radius of notches in a layer that are filled under what lies on it, in body sizes
 INPAINT_PX = 4
 
 
@@ -37,7 +41,7 @@ class Layer:
     ends: tuple[float, ...]
 
 
-def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array) -> list[Layer]:
+def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array, shown: Mask) -> list[Layer]:
     """Cut a person into layers, from the back to the front.
 
     Laid over the plate one after another they give the photo.
@@ -47,31 +51,37 @@ def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array) -> list[L
         matte: The person's opacity, `(height, width)` in 0..1.
         plate: The background without the person, `(height, width, 3)` uint8 RGB.
         rest: The photo's skeleton, `(25, 2)` in pixels, NaN where unknown.
+        shown: The pixels that are the photo's own, `(height, width)`; the others only continue it.
     """
     size = body_size(rest)
     alpha, colour = foreground(photo, matte, plate)
-    arms = {name: known_bones(bones, rest) for name, bones in zip(("right arm", "left arm"), ARMS, strict=True)}
-    legs = {name: known_bones(bones, rest) for name, bones in zip(("right leg", "left leg"), LEGS, strict=True)}
-    limbs = {name: bones for name, bones in (arms | legs).items() if bones}
+    limbs = known_limbs(rest)
     trunk = known_bones(TRUNK, rest)
     places = _grid(alpha.shape)
     depth = cv2.distanceTransform((alpha > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     widths = {name: [_half_width(bone, rest, depth, size) for bone in bones] for name, bones in limbs.items()}
     owner = _owners(places, trunk, limbs, widths, rest, size)
-    masks = _masks(places, owner, limbs, widths, rest, alpha)
-    order = sorted((name for name in limbs if name in legs), key=lambda name: rest[limbs[name][-1].end, 1])
-    order += ["body", *sorted((name for name in limbs if name in arms), key=lambda name: rest[limbs[name][-1].end, 1])]
+    _refine_arms(owner, photo, alpha, places, limbs, widths, rest)
+    fork = leg_fork(matte, rest)
+    masks = _masks(places, owner, limbs, widths, rest, alpha, fork)
+    for name in ARM_NAMES:
+        if name in masks:
+            masks[name] &= shown  # a hand that the edge cuts does not go on as a broad stripe
+    order = _order(limbs, rest)
     layers = []
     for k, name in enumerate(order):
-        own = masks[name]
-        above = np.any([masks[other] for other in order[k + 1 :]] or [np.zeros_like(own)], axis=0)
+        above = np.any([masks[other] for other in order[k + 1 :]] or [np.zeros_like(masks[name])], axis=0)
+        own = masks[name] & ~(above & (alpha < 0.999))  # what shines through must not be laid on twice
         bones = limbs.get(name, trunk)
         half = widths.get(name, [bone.half_width * size for bone in bones])
         ends = [1.0] * len(bones)
         if name == "body":
-            thighs = known_bones(THIGHS, rest)
-            bones, half, ends = bones + thighs, half + [0.16 * size] * len(thighs), ends + [BODY_ENDS] * len(thighs)
-        under = above & ~own & (alpha > 0.99) & _inside(places, bones, half, ends, rest, trunk if name == "body" else ())
+            for leg in (limbs[side] for side in LEG_NAMES if side in limbs):
+                for bone, share in zip(leg[:2], (fork, fork - 1), strict=False):
+                    if share > 0:
+                        bones, half, ends = (*bones, bone), [*half, 0.16 * size], [*ends, min(1.0, share)]
+        within = _inside(places, bones, half, ends, rest, trunk if name == "body" else ())
+        under = above & ~own & (alpha > 0.99) & (within | _closed(own, CLOSING * size))
         layers.append(
             Layer(
                 name=name,
@@ -82,6 +92,42 @@ def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array) -> list[L
             )
         )
     return layers
+
+
+def known_limbs(rest: Array) -> dict[str, tuple[Bone, ...]]:
+    """Return the bones of each limb that the photo shows from where it begins; others stay with the body."""
+    limbs = {}
+    for name, bones in zip((*LEG_NAMES, *ARM_NAMES), (*LEGS, *ARMS), strict=True):
+        known = known_bones(bones, rest)
+        if known and known[0] == bones[0]:
+            limbs[name] = known
+    return limbs
+
+
+def leg_fork(matte: Floats, rest: Array) -> float:
+    """Return how far down the legs part, or a skirt ends: in thighs from the hips, above 1 in shins from the knees.
+
+    Where no gap shows between them, it is the middle of the thighs.
+    """
+    joints = [(bone.start, bone.end) for leg in LEGS for bone in leg[:2]]
+    (hip, knee), (_, ankle), (other_hip, other_knee), (_, other_ankle) = joints
+    middle = np.array([rest[[hip, other_hip]], rest[[knee, other_knee]], rest[[ankle, other_ankle]]]).mean(axis=1)
+    shares = np.arange(0.15, 1.9, 0.05)
+    for share in shares:
+        start, end = middle[int(share)], middle[int(share) + 1]
+        x, y = np.nan_to_num(start + (share % 1) * (end - start), nan=-1).round().astype(int)
+        if 0 <= x < matte.shape[1] and 0 <= y < matte.shape[0] and matte[y, x] < 0.5:
+            return float(share) + HEM
+    return BODY_ENDS
+
+
+def _order(limbs: dict[str, tuple[Bone, ...]], rest: Array) -> list[str]:
+    """Return the layers' names from the back to the front; of a pair, what ends lower in the picture is nearer."""
+
+    def pair(names: tuple[str, str]) -> list[str]:
+        return sorted((name for name in names if name in limbs), key=lambda name: rest[limbs[name][-1].end, 1])
+
+    return [*pair(LEG_NAMES), "body", *pair(ARM_NAMES)]
 
 
 def foreground(photo: Image, matte: Floats, plate: Image) -> tuple[Floats, Floats]:
@@ -136,7 +182,46 @@ def _owners(
     body = np.maximum(_torso_distance(places, rest, size), 1)
     body = np.minimum(body, _distance(places, trunk[-2:], [0.2 * size, 0.34 * size][: len(trunk)], rest).clip(1))
     shares = [_distance(places, bones, widths[name], rest) for name, bones in limbs.items()]
+    # An arm that lies on a leg is in front of it.
+    shares = [np.maximum(d, 0.95 + 0.05 * d) if name in LEG_NAMES else d for name, d in zip(limbs, shares, strict=True)]
     return np.stack([body, *shares]).argmin(axis=0)
+
+
+def _refine_arms(
+    owner: NDArray[np.intp],
+    photo: Image,
+    alpha: Floats,
+    places: NDArray[np.complex128],
+    limbs: dict[str, tuple[Bone, ...]],
+    widths: dict[str, list[float]],
+    rest: Array,
+) -> None:
+    """Let colour decide, in place, how far a forearm or hand reaches that lies on the body or on a leg.
+
+    An upper arm often wears what the body wears.
+    """
+    for k, name in enumerate(limbs, start=1):
+        if name not in ARM_NAMES or len(limbs[name]) < 2:
+            continue
+        near = _distance(places, limbs[name][1:], widths[name][1:], rest)
+        unsure = (alpha > 0.5) & (near > CORE) & (near < RIM)
+        if not (unsure & (owner != k)).any():
+            continue
+        ys, xs = np.nonzero((near < 1.5 * RIM) & (alpha > 0.5))
+        part = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
+        labels = np.where(owner == k, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
+        labels[unsure] = np.where(owner == k, cv2.GC_PR_FGD, cv2.GC_PR_BGD)[unsure]
+        labels = np.ascontiguousarray(labels[part])
+        if not all((labels & 1 == side).any() for side in (0, 1)):
+            continue
+        cv2.setRNGSeed(0)
+        models = np.zeros((2, 1, 65))
+        picture = np.ascontiguousarray(photo[part])
+        cv2.grabCut(picture, labels, None, models[0], models[1], ARM_ROUNDS, cv2.GC_INIT_WITH_MASK)
+        mine, body = (labels & 1) == 1, owner[part]
+        lost = ~mine & (body == k) & unsure[part]
+        others = np.where(body == k, 0, body)
+        owner[part] = np.where(mine & (alpha[part] > 0), k, np.where(lost, others, body))
 
 
 def _distance(
@@ -165,20 +250,28 @@ def _masks(
     widths: dict[str, list[float]],
     rest: Array,
     alpha: Floats,
+    fork: float,
 ) -> dict[str, Mask]:
     """Return the pixels that each layer shows."""
     person = alpha > 0
     masks = {"body": owner == 0}
     for k, (name, bones) in enumerate(limbs.items(), start=1):
         mine, (start, end) = owner == k, _ends(bones[0], rest)
-        if bones[0] in THIGHS:
-            share = ((places - start) * np.conj(end - start)).real / max(abs(end - start) ** 2, 1e-9)
-            masks["body"] |= mine & (share < BODY_ENDS)
-            masks[name] = mine & (share > LEG_STARTS)
+        if name in LEG_NAMES:
+            share = _share(places, start, end)
+            if len(bones) > 1:
+                share = np.where(share < 1, share, 1 + np.maximum(0, _share(places, *_ends(bones[1], rest))))
+            masks["body"] |= mine & (share < fork)
+            masks[name] = mine & (share > max(LEG_STARTS, fork - 3 * HEM))
         else:
             masks["body"] |= mine & (np.abs(places - start) < SHOULDER * widths[name][0])
             masks[name] = mine
     return {name: mask & person for name, mask in masks.items()}
+
+
+def _share(places: NDArray[np.complex128], start: complex, end: complex) -> NDArray[np.float64]:
+    """Return how far along a bone each place lies: 0 at its start, 1 at its end."""
+    return ((places - start) * np.conj(end - start)).real / max(abs(end - start) ** 2, 1e-9)
 
 
 def _inside(
@@ -195,6 +288,12 @@ def _inside(
         start, end = _ends(bone, rest)
         inside |= bone_distance(places, start, start + share * (end - start)) < UNDER * width
     return inside | (_torso_distance(places, rest, 1.0) <= 1) if trunk else inside
+
+
+def _closed(mask: Mask, radius: float) -> Mask:
+    """Return the mask without notches narrower than a radius in pixels."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(radius) + 1,) * 2)
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
 
 
 def _texture(colour: Floats, alpha: Floats, own: Mask, under: Mask) -> NDArray[np.uint8]:

@@ -12,9 +12,11 @@ from xdyna.schema import Floats, Image, InputError, Pose
 MIN_PERSON_PX = 120
 WORKING_SIDE_PX = 448  # GrabCut's cost grows with the pixels, its answer hardly
 NUM_ROUNDS = 4
+LIKELY, SURE, CERTAIN = 0.5, 0.95, 0.98  # opinions of the network
 SURE_BONE = 0.035  # half width of what surely is the person around a bone, in body sizes
 NEAR = 0.22  # how far clothes and hair reach beyond the drawn pose, in body sizes
 HAIR_RADIUS, HAIR_EPSILON = 6, 40.0  # of the guided filter, for a picture of WORKING_SIDE_PX; levels squared
+GAIN = 1.7  # of the soft edge: a filter this wide leaves a veil
 TOUCHING = 0.15  # share of a border that is covered where a person touches it
 MAX_BORDERS = 2
 
@@ -78,17 +80,21 @@ def _grab(small: Image, pose: Pose, opinion: Floats) -> NDArray[np.bool_]:
     """Return GrabCut's answer, `(height, width)`."""
     size = (small.shape[0], small.shape[1])
     drawn, unit = person_masks(pose, size)[0], body_size(pose.body[0])
-    likely = np.maximum(0.6 * drawn, opinion) > 0.5
-    reach = max(3, round(NEAR * unit))
-    near = cv2.dilate((drawn > 0.3).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2))
+    near = _grown((drawn > 0.3) | (opinion > LIKELY), NEAR * unit)
     labels = np.full(size, cv2.GC_BGD, np.uint8)
-    labels[near > 0] = cv2.GC_PR_BGD
-    labels[(near > 0) & likely] = cv2.GC_PR_FGD
+    labels[near] = cv2.GC_PR_BGD
+    labels[near & (np.maximum(0.6 * drawn, opinion) > LIKELY)] = cv2.GC_PR_FGD
+    labels[(opinion > SURE) & (drawn > LIKELY)] = cv2.GC_FGD
     _draw_sure(labels, pose, unit)
     models = np.zeros((2, 1, 65))
     cv2.setRNGSeed(0)  # its first clusters are drawn at random
     cv2.grabCut(small, labels, None, models[0], models[1], NUM_ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD) | (opinion > CERTAIN)
+
+
+def _grown(mask: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+    """Return the mask with all pixels within a distance in pixels."""
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) < max(reach, 3)
 
 
 def _draw_sure(labels: NDArray[np.uint8], pose: Pose, unit: float) -> None:
@@ -124,7 +130,7 @@ def _softened(photo: Image, mask: NDArray[np.uint8]) -> Floats:
     radius = max(2, round(HAIR_RADIUS * scale))
     # The guide stays in levels: OpenCV's filter is wrong on a colour guide in 0..1.
     soft = cv2.ximgproc.guidedFilter(photo, large, radius, HAIR_EPSILON)
-    soft = np.clip(1.25 * (soft - 0.5) + 0.5, 0, 1)  # a filter this wide leaves a veil
+    soft = np.clip(GAIN * (soft - 0.5) + 0.5, 0, 1)
     inside = cv2.erode((large > 0.5).astype(np.uint8), np.ones((radius + 1,) * 2, np.uint8))
     outside = cv2.dilate((large > 0.5).astype(np.uint8), np.ones((radius + 1,) * 2, np.uint8))
     return np.where(inside > 0, 1, np.where(outside > 0, soft, 0)).astype(np.float32)

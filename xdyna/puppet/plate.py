@@ -13,19 +13,13 @@ from numpy.typing import NDArray
 
 from xdyna.schema import Floats, Image, Mask
 
-WORKING_SIDE_PX = 224
-MARGIN = 3 / 896  # around the matte, in longer sides of the picture: light that the person throws on the edge
-FEATHER_PX = 2.0
+WORKING_SIDE_PX, WORKING_HOLE_PX = 224, 7000  # the cost of the shift map grows faster than its hole
+MARGIN = 4 / 896  # around the matte, in longer sides of the picture: nothing is copied from the person's rim
+CLEAR, OPAQUE = 0.15, 0.5  # mattes up to which all, and above which nothing of the photo is left in the plate
 TIME_LIMIT_S = 20.0
 PROGRAM = Path(__file__).with_name("shift_map.py")
 
 logger = logging.getLogger(__name__)
-
-
-def matte_hole(matte: Floats) -> Mask:
-    """Return the pixels that the plate has to invent, `(height, width)`: all that the matte touches."""
-    reach = max(1, round(MARGIN * max(matte.shape)))
-    return cv2.dilate((matte > 0.01).astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
 
 
 class PlateFiller:
@@ -33,25 +27,27 @@ class PlateFiller:
 
     Args:
         photo: The picture, `(height, width, 3)` uint8 RGB.
-        hole: The pixels to fill, `(height, width)`.
+        matte: The person's opacity, `(height, width)` in 0..1.
         time_limit_s: The seconds after which a plain smooth filling does instead.
     """
 
-    def __init__(self, photo: Image, hole: Mask, time_limit_s: float = TIME_LIMIT_S) -> None:
-        self._photo, self._hole, self._time_limit_s = photo, hole, time_limit_s
+    def __init__(self, photo: Image, matte: Floats, time_limit_s: float = TIME_LIMIT_S) -> None:
+        self._photo, self._matte, self._time_limit_s = photo, matte, time_limit_s
         self._source: NDArray[np.int32] | None = None
-        self._small_hole = _shrunk_hole(hole)
+        self._small_hole = _shrunk_hole(_rim(matte))
         self._thread = Thread(target=self._ask, daemon=True)
         self._thread.start()
 
     def result(self) -> Image:
-        """Return the plate, `(height, width, 3)` uint8 RGB: the photo outside the hole, to the bit."""
+        """Return the plate, `(height, width, 3)` uint8 RGB: the photo outside the person, to the bit."""
         self._thread.join()
         if self._source is None:
             filled = _smooth_filling(self._photo, self._small_hole)
         else:
             filled = _copied(self._photo, self._source)
-        return _composed(self._photo, filled, self._hole)
+        # Where the person shines through, so does the photo: what is left of its rim would else move with the person.
+        share = np.clip((self._matte - CLEAR) / (OPAQUE - CLEAR), 0, 1)[..., None]
+        return np.round(self._photo + share * (filled.astype(np.float32) - self._photo)).astype(np.uint8)
 
     def _ask(self) -> None:
         if not self._small_hole.any() or self._small_hole.all():
@@ -72,10 +68,16 @@ class PlateFiller:
             logger.warning("The background is filled smoothly: the shift map ended with %s", type(error).__name__)
 
 
+def _rim(matte: Floats) -> Mask:
+    """Return the pixels that the plate must not show, `(height, width)`: the person and what the person touches."""
+    reach = max(1, round(MARGIN * max(matte.shape)))
+    return cv2.dilate((matte > 0.01).astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
+
+
 def _shrunk_hole(hole: Mask) -> Mask:
     """Return the hole at the working size: every pixel of which any part is to be filled."""
     height, width = hole.shape
-    zoom = min(1.0, WORKING_SIDE_PX / max(height, width))
+    zoom = min(1.0, WORKING_SIDE_PX / max(height, width), (WORKING_HOLE_PX / max(1, hole.sum())) ** 0.5)
     small = max(1, round(width * zoom)), max(1, round(height * zoom))
     return cv2.resize(hole.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0
 
@@ -98,10 +100,3 @@ def _smooth_filling(photo: Image, small_hole: Mask) -> Image:
     small = cv2.resize(photo, small_hole.shape[::-1], interpolation=cv2.INTER_AREA)
     filled = cv2.inpaint(small, small_hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
     return cv2.resize(filled, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-
-
-def _composed(photo: Image, filled: Image, hole: Mask) -> Image:
-    """Return the filling inside the hole, faded in from its edge, and the photo outside."""
-    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3)
-    share = np.clip(depth / FEATHER_PX, 0, 1)[..., None].astype(np.float32)
-    return np.round(photo + share * (filled.astype(np.float32) - photo)).astype(np.uint8)
