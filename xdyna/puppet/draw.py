@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import skia
 from numpy.typing import NDArray
@@ -41,25 +42,30 @@ class Sheet:
         canvas.drawVertices(mesh, self._paint)
 
 
-def draw_over(plate: Image, sheets: Sequence[Sheet], shapes: Sequence[Array]) -> Image:
+def picture_surface(pixels: NDArray[np.uint8]) -> skia.Surface:
+    """Return a surface that draws into pixels, `(height, width, 4)` uint8 RGBA: keep them as long as it lives."""
+    # Skia's own surfaces take three times as long.
+    return skia.Surface(pixels, skia.kRGBA_8888_ColorType, skia.kUnpremul_AlphaType)
+
+
+def draw_over(plate: NDArray[np.uint8], sheets: Sequence[Sheet], shapes: Sequence[Array]) -> Image:
     """Draw sheets over a background, the first behind the others.
 
     Args:
-        plate: The background, `(height, width, 3)` uint8 RGB.
+        plate: The background, `(height, width, 4)` uint8 RGBA, opaque.
         sheets: The textured meshes.
         shapes: The places of their vertices, each `(num_vertices, 2)` in pixels.
 
     Returns:
         The picture, `(height, width, 3)` uint8 RGB.
     """
-    pixels = np.empty((*plate.shape[:2], 4), np.uint8)
-    pixels[..., :3], pixels[..., 3] = plate, 255
-    surface = skia.Surface(pixels, skia.kRGBA_8888_ColorType, skia.kUnpremul_AlphaType)
+    pixels = plate.copy()
+    surface = picture_surface(pixels)
     with surface as canvas:
         for sheet, vertices in zip(sheets, shapes, strict=True):
             sheet.draw(canvas, vertices)
     surface.flushAndSubmit()
-    return np.ascontiguousarray(pixels[..., :3])
+    return cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB).astype(np.uint8)
 
 
 def _points(places: Array) -> list[skia.Point]:

@@ -1,13 +1,14 @@
 """The puppet of one photo: layers on meshes before a filled background."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from xdyna.puppet.draw import Sheet, draw_over
-from xdyna.puppet.layers import Layer, cut_layers
+from xdyna.puppet.face import Face
+from xdyna.puppet.layers import BODY, Layer, cut_layers
 from xdyna.puppet.matte import person_matte
 from xdyna.puppet.mesh import BoneMesh, triangulate
 from xdyna.puppet.plate import PlateFiller
@@ -36,28 +37,42 @@ class Figure:
         matte: The person's opacity, `(height, width)` in 0..1.
         parts: The layers, from the back to the front, in pixels of the part of the canvas that holds the person.
         corner: The upper left corner of that part, x, y in pixels of the canvas.
+        face: The face on the body's layer, None where the photo shows none.
     """
 
-    def __init__(self, plate: Image, matte: Floats, parts: list[Part], corner: Array) -> None:
-        self.plate, self.matte, self.parts, self.corner = plate, matte, parts, corner
+    def __init__(
+        self, plate: Image, matte: Floats, parts: list[Part], corner: Array, face: Face | None = None
+    ) -> None:
+        self.plate, self.matte, self.parts, self.corner, self.face = plate, matte, parts, corner, face
+        self._opaque_plate = cv2.cvtColor(plate, cv2.COLOR_RGB2RGBA).astype(np.uint8)
 
-    def draw(self, skeleton: Array) -> Image:
+    def draw(self, skeleton: Array, expression: Array | None = None, strength: float = 1.0) -> Image:
         """Draw the person in a pose, `(height, width, 3)` uint8 RGB.
 
         Args:
             skeleton: The points of the skeleton, `(25, 2)` in pixels of the canvas.
+            expression: The offsets of the face's points, `(68, 2)`, from `expression_offsets`; None for the photo's.
+            strength: A factor of these offsets.
         """
+        if self.face is not None and expression is not None:
+            (body,) = (part for part in self.parts if part.layer.name == BODY)
+            body.sheet.set_texture(self.face.express(expression, strength))
         shapes = [part.mesh.bend(skeleton - self.corner) + self.corner for part in self.parts]
-        return draw_over(self.plate, [part.sheet for part in self.parts], shapes)
+        return draw_over(self._opaque_plate, [part.sheet for part in self.parts], shapes)
 
 
-def build_figure(photo: Image, pose: Pose, rest: Array) -> Generator[str, None, Figure]:
+def build_figure(
+    photo: Image, pose: Pose, rest: Array, face: Callable[[], Floats], driver_eyes: float = np.nan
+) -> Generator[str, None, Figure]:
     """Cut a person out of a photo and put it on meshes.
 
     Args:
         photo: The picture, `(height, width, 3)` uint8 RGB.
         pose: The person's pose in it, one frame.
         rest: The person's skeleton in it, `(25, 2)`, NaN where unknown.
+        face: Finds the 68 points of the person's face in it, `(68, 2)`, NaN where there is none; asked while the
+            background is being filled.
+        driver_eyes: How far the driver's eyes are usually open, from `calm_eye_opening`.
 
     Yields:
         The stage that has ended, of `STAGES`.
@@ -71,6 +86,7 @@ def build_figure(photo: Image, pose: Pose, rest: Array) -> Generator[str, None, 
     matte = person_matte(photo, pose)
     filler = PlateFiller(photo, matte)
     yield STAGES[0]
+    points = face().astype(np.float64)
     plate = filler.result()
     yield STAGES[1]
     corner, pictures = _around_person(photo, matte, plate)
@@ -79,10 +95,16 @@ def build_figure(photo: Image, pose: Pose, rest: Array) -> Generator[str, None, 
     spacing = SPACING * max(size)
     parts = [_part(layer, rest - corner, spacing) for layer in layers if layer.texture[..., 3].any()]
     yield STAGES[2]
-    return Figure(plate, matte, parts, corner)
+    return Figure(plate, matte, parts, corner, _face(parts, points - corner, driver_eyes))
 
 
 STAGES = ("Cutting out the person", "Filling the background", "Building the mesh")
+
+
+def _face(parts: list[Part], points: Array, driver_eyes: float) -> Face | None:
+    if not np.isfinite(points).all():
+        return None
+    return next((Face(part.layer.texture, points, driver_eyes) for part in parts if part.layer.name == BODY), None)
 
 
 def _part(layer: Layer, rest: Array, spacing: float) -> Part:

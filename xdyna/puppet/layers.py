@@ -11,6 +11,7 @@ from xdyna.puppet.mesh import bone_distance
 from xdyna.puppet.skeleton import ARMS, LEGS, TRUNK, Array, Bone, body_size, known_bones
 from xdyna.schema import Floats, Image, Mask
 
+BODY = "body"
 ARM_NAMES, LEG_NAMES = ("right arm", "left arm"), ("right leg", "left leg")
 LEG_STARTS = 0.12  # share of the thigh above which a leg is part of the body
 BODY_ENDS = 0.5  # share of the thigh that the body shows as well where legs are closed
@@ -75,12 +76,12 @@ def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array, shown: Ma
         bones = limbs.get(name, trunk)
         half = widths.get(name, [bone.half_width * size for bone in bones])
         ends = [1.0] * len(bones)
-        if name == "body":
+        if name == BODY:
             for leg in (limbs[side] for side in LEG_NAMES if side in limbs):
                 for bone, share in zip(leg[:2], (fork, fork - 1), strict=False):
                     if share > 0:
                         bones, half, ends = (*bones, bone), [*half, 0.16 * size], [*ends, min(1.0, share)]
-        within = _inside(places, bones, half, ends, rest, trunk if name == "body" else ())
+        within = _inside(places, bones, half, ends, rest, trunk if name == BODY else ())
         under = above & ~own & (alpha > 0.99) & (within | _closed(own, CLOSING * size))
         layers.append(
             Layer(
@@ -127,7 +128,7 @@ def _order(limbs: dict[str, tuple[Bone, ...]], rest: Array) -> list[str]:
     def pair(names: tuple[str, str]) -> list[str]:
         return sorted((name for name in names if name in limbs), key=lambda name: rest[limbs[name][-1].end, 1])
 
-    return [*pair(LEG_NAMES), "body", *pair(ARM_NAMES)]
+    return [*pair(LEG_NAMES), BODY, *pair(ARM_NAMES)]
 
 
 def foreground(photo: Image, matte: Floats, plate: Image) -> tuple[Floats, Floats]:
@@ -254,17 +255,17 @@ def _masks(
 ) -> dict[str, Mask]:
     """Return the pixels that each layer shows."""
     person = alpha > 0
-    masks = {"body": owner == 0}
+    masks = {BODY: owner == 0}
     for k, (name, bones) in enumerate(limbs.items(), start=1):
         mine, (start, end) = owner == k, _ends(bones[0], rest)
         if name in LEG_NAMES:
             share = _share(places, start, end)
             if len(bones) > 1:
                 share = np.where(share < 1, share, 1 + np.maximum(0, _share(places, *_ends(bones[1], rest))))
-            masks["body"] |= mine & (share < fork)
+            masks[BODY] |= mine & (share < fork)
             masks[name] = mine & (share > max(LEG_STARTS, fork - 3 * HEM))
         else:
-            masks["body"] |= mine & (np.abs(places - start) < SHOULDER * widths[name][0])
+            masks[BODY] |= mine & (np.abs(places - start) < SHOULDER * widths[name][0])
             masks[name] = mine
     return {name: mask & person for name, mask in masks.items()}
 

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xdyna.preprocess.graph import Graph
+from xdyna.preprocess.landmarks import head_square
 from xdyna.preprocess.masks import person_masks
 from xdyna.puppet.skeleton import BODY_BONES, body_size
 from xdyna.schema import Floats, Image, InputError, Pose
@@ -12,7 +13,7 @@ from xdyna.schema import Floats, Image, InputError, Pose
 MIN_PERSON_PX = 120
 WORKING_SIDE_PX = 448  # GrabCut's cost grows with the pixels, its answer hardly
 NUM_ROUNDS = 4
-LIKELY, SURE, CERTAIN = 0.5, 0.95, 0.98  # opinions of the network
+LIKELY, SURE = 0.5, 0.9  # opinions of the network
 SURE_BONE = 0.035  # half width of what surely is the person around a bone, in body sizes
 NEAR = 0.22  # how far clothes and hair reach beyond the drawn pose, in body sizes
 HAIR_RADIUS, HAIR_EPSILON = 6, 40.0  # of the guided filter, for a picture of WORKING_SIDE_PX; levels squared
@@ -84,17 +85,27 @@ def _grab(small: Image, pose: Pose, opinion: Floats) -> NDArray[np.bool_]:
     labels = np.full(size, cv2.GC_BGD, np.uint8)
     labels[near] = cv2.GC_PR_BGD
     labels[near & (np.maximum(0.6 * drawn, opinion) > LIKELY)] = cv2.GC_PR_FGD
-    labels[(opinion > SURE) & (drawn > LIKELY)] = cv2.GC_FGD
+    # Dark hair before a dark background has no colour of its own; elsewhere the network closes gaps between limbs.
+    labels[(opinion > SURE) & _head_region(size, pose)] = cv2.GC_FGD
     _draw_sure(labels, pose, unit)
     models = np.zeros((2, 1, 65))
     cv2.setRNGSeed(0)  # its first clusters are drawn at random
     cv2.grabCut(small, labels, None, models[0], models[1], NUM_ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD) | (opinion > CERTAIN)
+    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
 
 
 def _grown(mask: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
     """Return the mask with all pixels within a distance in pixels."""
     return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) < max(reach, 3)
+
+
+def _head_region(size: tuple[int, int], pose: Pose) -> NDArray[np.bool_]:
+    """Return the pixels in which a head with its hair may be, `size`."""
+    region, square = np.zeros(size, np.uint8), head_square(pose.body[0])
+    if square is not None:
+        centre, half = square
+        cv2.circle(region, np.round(centre).astype(int).tolist(), round(half), (1,), cv2.FILLED)
+    return region > 0
 
 
 def _draw_sure(labels: NDArray[np.uint8], pose: Pose, unit: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
+from scipy.sparse import coo_matrix, csc_matrix, csr_matrix, identity
 from scipy.sparse.linalg import splu
 from scipy.spatial import Delaunay
 
@@ -13,6 +13,7 @@ from xdyna.puppet.skeleton import Array, Bone
 
 NUM_ROUNDS = 3
 PULL = 4.0  # of a handle, in springs of an edge
+STAY = 1e-3  # of each vertex to where its own bone carries it: what hangs on no handle is not lost
 HANDLES_PER_BONE = 6
 
 
@@ -78,6 +79,7 @@ class BoneMesh:
         # A rest pose that must not move a pixel: the handles' own places, as the mesh sees them.
         self._offset = self._handles @ self._points - _along(self._rest, self._share).ravel()
         system = self._difference.T @ self._difference + PULL * (self._handles.T @ self._handles)
+        system += STAY * identity(count)
         self._solver = splu(csc_matrix(system), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
 
     def bend(self, skeleton: Array) -> Array:
@@ -95,7 +97,9 @@ class BoneMesh:
         edges = (_stretched(self._edges, axis, stretch, self._owner[self._tail])
                  + _stretched(self._edges, axis, stretch, self._owner[self._head])) / 2  # fmt: skip
         wanted = _along(bones, self._share).ravel() + self._offset * np.repeat(turn, HANDLES_PER_BONE)
-        pull = PULL * (self._handles.T @ wanted)
+        offsets = self._points - self._rest[self._owner, 0]
+        carried = bones[self._owner, 0] + turn[self._owner] * _stretched(offsets, axis, stretch, self._owner)
+        pull = PULL * (self._handles.T @ wanted) + STAY * carried
         turns = turn[self._owner]
         for _ in range(NUM_ROUNDS):
             springs = self._difference.T @ (edges * (turns[self._tail] + turns[self._head]) / 2)
@@ -139,7 +143,8 @@ def bone_distance(points: NDArray[np.complex128], start: complex, end: complex) 
 
 def _nearest_bone(points: NDArray[np.complex128], bones: NDArray[np.complex128], widths: Array) -> NDArray[np.intp]:
     """Return the bone that each point belongs to, by distance in half widths."""
-    return np.stack([bone_distance(points, *ends) / width for ends, width in zip(bones, widths, strict=True)]).argmin(0)
+    distances = [bone_distance(points, *ends) / width for ends, width in zip(bones, widths, strict=True)]
+    return np.argmin(distances, axis=0)
 
 
 def _sampled(picture: NDArray[np.floating], places: Array) -> NDArray[np.floating]:

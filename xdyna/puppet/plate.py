@@ -45,8 +45,9 @@ class PlateFiller:
             filled = _smooth_filling(self._photo, self._small_hole)
         else:
             filled = _copied(self._photo, self._source)
+        rim = cv2.dilate(self._matte, np.ones((3, 3), np.uint8))  # a line of the person would stay behind
         # Where the person shines through, so does the photo: what is left of its rim would else move with the person.
-        share = np.clip((self._matte - CLEAR) / (OPAQUE - CLEAR), 0, 1)[..., None]
+        share = np.clip((rim - CLEAR) / (OPAQUE - CLEAR), 0, 1)[..., None]
         return np.round(self._photo + share * (filled.astype(np.float32) - self._photo)).astype(np.uint8)
 
     def _ask(self) -> None:
