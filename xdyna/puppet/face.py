@@ -140,7 +140,7 @@ def _along(points: NDArray[np.complex128], across: np.complex128) -> NDArray[np.
 
 def _eye_opening(points: NDArray[np.complex128]) -> float:
     heights = [_along(points[low] - points[up], _eye_line(points)).imag for up, low in LID_PAIRS]
-    return float(max(np.mean(heights), 1e-3))
+    return max(float(np.mean(heights)), 1e-3)
 
 
 def _untangled(points: NDArray[np.complex128]) -> NDArray[np.complex128]:
@@ -178,7 +178,7 @@ def _mouth_colours(texture: NDArray[np.uint8], points: NDArray[np.complex128]) -
 
 def _polygon(points: NDArray[np.complex128]) -> skia.Path:
     path = skia.Path()
-    path.addPoly([skia.Point(x + 0.5, y + 0.5) for x, y in zip(points.real.tolist(), points.imag.tolist())], True)  # noqa: B905
+    path.addPoly([skia.Point(point.real + 0.5, point.imag + 0.5) for point in points.tolist()], True)
     return path
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from xdyna.puppet.matte import grab_cut
 from xdyna.puppet.mesh import bone_distance
 from xdyna.puppet.skeleton import ARMS, LEGS, TRUNK, Array, Bone, body_size, known_bones
 from xdyna.schema import Floats, Image, Mask
@@ -59,7 +60,7 @@ def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array, shown: Ma
     limbs = known_limbs(rest)
     trunk = known_bones(TRUNK, rest)
     places = _grid(alpha.shape)
-    depth = cv2.distanceTransform((alpha > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    depth = cv2.distanceTransform((alpha > 0.5).astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)
     widths = {name: [_half_width(bone, rest, depth, size) for bone in bones] for name, bones in limbs.items()}
     owner = _owners(places, trunk, limbs, widths, rest, size)
     _refine_arms(owner, photo, alpha, places, limbs, widths, rest)
@@ -134,14 +135,14 @@ def _order(limbs: dict[str, tuple[Bone, ...]], rest: Array) -> list[str]:
 def foreground(photo: Image, matte: Floats, plate: Image) -> tuple[Floats, Floats]:
     """Return the person's opacity, `(height, width)`, and own colour, `(height, width, 3)` in levels.
 
-    Where the plate differs too much from the photo for a colour to make up for it, the opacity is raised until one
-    can: laid over the plate, the result is the photo.
+    Where the plate differs too much from the photo for a colour to make up for it, the opacity is raised, further than
+    needed so that no colour is at the end of its range: laid over the plate, the result is the photo.
     """
     seen, behind = photo.astype(np.float32), plate.astype(np.float32)
     difference = seen - behind
     room = np.where(difference > 0, 255 - behind, behind)
     least = (np.abs(difference) / np.maximum(room, 1e-3)).max(axis=-1)
-    alpha = np.clip(np.maximum(matte, least), 0, 1)
+    alpha = np.clip(np.maximum(matte, np.sqrt(least)), 0, 1)
     alpha = np.where(np.abs(difference).max(axis=-1) + matte > 0, alpha, 0).astype(np.float32)
     colour = behind + difference / np.maximum(alpha, 1 / 255)[..., None]
     return alpha, np.clip(colour, 0, 255).astype(np.float32)
@@ -184,7 +185,8 @@ def _owners(
     body = np.minimum(body, _distance(places, trunk[-2:], [0.2 * size, 0.34 * size][: len(trunk)], rest).clip(1))
     shares = [_distance(places, bones, widths[name], rest) for name, bones in limbs.items()]
     # An arm that lies on a leg is in front of it.
-    shares = [np.maximum(d, 0.95 + 0.05 * d) if name in LEG_NAMES else d for name, d in zip(limbs, shares, strict=True)]
+    behind = [np.maximum(d, 0.95 + 0.05 * d) for d in shares]
+    shares = [far if name in LEG_NAMES else d for name, d, far in zip(limbs, shares, behind, strict=True)]
     return np.stack([body, *shares]).argmin(axis=0)
 
 
@@ -212,14 +214,10 @@ def _refine_arms(
         part = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
         labels = np.where(owner == k, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
         labels[unsure] = np.where(owner == k, cv2.GC_PR_FGD, cv2.GC_PR_BGD)[unsure]
-        labels = np.ascontiguousarray(labels[part])
-        if not all((labels & 1 == side).any() for side in (0, 1)):
+        labels = labels[part]
+        if not all(((labels & 1) == side).any() for side in (0, 1)):
             continue
-        cv2.setRNGSeed(0)
-        models = np.zeros((2, 1, 65))
-        picture = np.ascontiguousarray(photo[part])
-        cv2.grabCut(picture, labels, None, models[0], models[1], ARM_ROUNDS, cv2.GC_INIT_WITH_MASK)
-        mine, body = (labels & 1) == 1, owner[part]
+        mine, body = grab_cut(photo[part], labels, ARM_ROUNDS), owner[part]
         lost = ~mine & (body == k) & unsure[part]
         others = np.where(body == k, 0, body)
         owner[part] = np.where(mine & (alpha[part] > 0), k, np.where(lost, others, body))

@@ -34,7 +34,7 @@ def triangulate(mask: NDArray[np.bool_], spacing: float) -> tuple[Array, NDArray
     x[1::2] += spacing / 2
     points = np.stack([x.ravel(), y.ravel()], axis=1)
     triangles = Delaunay(points).simplices
-    far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)
     centres = points[triangles].mean(axis=1)
     near = _sampled(far, centres) < 0.75 * spacing  # more than a triangle's reach, so that none is missed
     kept, inverse = np.unique(triangles[near], return_inverse=True)

@@ -13,7 +13,6 @@ from xdyna.preprocess.pose import (
     LEFT_SHOULDER,
     LEFT_WRIST,
     NECK,
-    NOSE,
     RIGHT_ANKLE,
     RIGHT_ELBOW,
     RIGHT_HIP,
@@ -39,9 +38,9 @@ from xdyna.puppet.skeleton import (
 from xdyna.schema import InputError, Pose
 
 NECESSARY = (NECK, RIGHT_SHOULDER, LEFT_SHOULDER)
-SPREADS = (((NECK,), (RIGHT_SHOULDER, LEFT_SHOULDER)), ((RIGHT_HIP, LEFT_HIP), (RIGHT_HIP, LEFT_HIP)))
 ARM_OF = {RIGHT_SHOULDER: (RIGHT_ELBOW, RIGHT_WRIST), LEFT_SHOULDER: (LEFT_ELBOW, LEFT_WRIST)}
 LEG_OF = {RIGHT_HIP: (RIGHT_KNEE, RIGHT_ANKLE), LEFT_HIP: (LEFT_KNEE, LEFT_ANKLE)}
+LEG_BONES = ((RIGHT_HIP, RIGHT_KNEE), (RIGHT_KNEE, RIGHT_ANKLE), (LEFT_HIP, LEFT_KNEE), (LEFT_KNEE, LEFT_ANKLE))
 HANDS = ((RIGHT_ELBOW, RIGHT_WRIST, RIGHT_HAND), (LEFT_ELBOW, LEFT_WRIST, LEFT_HAND))
 FEET = ((RIGHT_KNEE, RIGHT_ANKLE, RIGHT_TOE), (LEFT_KNEE, LEFT_ANKLE, LEFT_TOE))
 MIDDLE_KNUCKLE, MIDDLE_TIP = 9, 12
@@ -62,7 +61,7 @@ def rest_skeleton(reference: Pose, driver: Pose, size: tuple[int, int]) -> Array
     """
     body = reference.body[0].astype(np.float64)
     whole = uncut(reference, (0, 0, size[1], size[0])).body[0]
-    for above, below in ((RIGHT_HIP, RIGHT_KNEE), (RIGHT_KNEE, RIGHT_ANKLE), (LEFT_HIP, LEFT_KNEE), (LEFT_KNEE, LEFT_ANKLE)):
+    for above, below in LEG_BONES:
         bone = body[below] - body[above]
         if np.isfinite(bone).all() and not np.isfinite(whole[below]).all():
             lengths = bone_length(driver.body, above, (below,))
@@ -73,7 +72,7 @@ def rest_skeleton(reference: Pose, driver: Pose, size: tuple[int, int]) -> Array
 
 
 def follow(reference: Pose, driver: Pose, rest: Array, fps: float) -> Array:
-    """Return the puppet's skeleton over the clip, `(num_frames, 25, 2)` in canvas pixels, nowhere NaN that rest is not.
+    """Return the puppet's skeleton over the clip, `(num_frames, 25, 2)` in canvas pixels, NaN only where rest is.
 
     Args:
         reference: The photo's pose, one frame, in canvas pixels.
@@ -202,7 +201,7 @@ def _extended(body: Array, hands: Array, size: float, rest: Array | None) -> Arr
         points[:, tip] = body[:, wrist] + (own if shown and rest is None else forearm)
         if rest is not None:
             bend = _bend_of_hand(hand, forearm) if shown else _bend(rest, elbow, wrist, tip)
-            length = np.linalg.norm(rest[tip] - rest[wrist])
+            length = float(np.linalg.norm(rest[tip] - rest[wrist]))
             points[:, tip] = body[:, wrist] + _turned(_directed(forearm, length), bend)
     for knee, ankle, toe in FEET:
         shin = body[:, ankle] - body[:, knee]
