@@ -88,10 +88,22 @@ def _grab(small: Image, pose: Pose, opinion: Floats) -> NDArray[np.bool_]:
     # Dark hair before a dark background has no colour of its own; elsewhere the network closes gaps between limbs.
     labels[(opinion > SURE) & _head_region(size, pose)] = cv2.GC_FGD
     _draw_sure(labels, pose, unit)
-    models = np.zeros((2, 1, 65))
+    return grab_cut(small, labels, NUM_ROUNDS)
+
+
+def grab_cut(picture: Image, labels: NDArray[np.uint8], num_rounds: int) -> NDArray[np.bool_]:
+    """Return which pixels OpenCV's GrabCut takes for the foreground, `(height, width)`.
+
+    Args:
+        picture: The picture, `(height, width, 3)` uint8 RGB.
+        labels: What is known of each pixel, `(height, width)`: `cv2.GC_FGD`, `GC_BGD`, `GC_PR_FGD` or `GC_PR_BGD`.
+        num_rounds: How often colours and places are fitted to one another.
+    """
     cv2.setRNGSeed(0)  # its first clusters are drawn at random
-    cv2.grabCut(small, labels, None, models[0], models[1], NUM_ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    models = np.zeros((2, 1, 65))
+    arrays = np.ascontiguousarray(picture), np.ascontiguousarray(labels)
+    found = cv2.grabCut(*arrays, (0, 0, 0, 0), models[0], models[1], num_rounds, cv2.GC_INIT_WITH_MASK)[0]
+    return np.isin(found, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
 def _grown(mask: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
