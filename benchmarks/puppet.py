@@ -3,7 +3,8 @@
     python benchmarks/puppet.py --pairs 20
 
 The photo is the first frame of a clip, the truth are its next eight frames, and the driver is another character who
-does the same from the photo's moment on. Everything but the detectors is the product's own: alignment, proportions, expression.
+does the same from the photo's moment on. Everything but the detectors is the product's own: alignment, proportions,
+expression.
 """
 
 import argparse

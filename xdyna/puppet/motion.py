@@ -43,7 +43,7 @@ LEG_OF = {RIGHT_HIP: (RIGHT_KNEE, RIGHT_ANKLE), LEFT_HIP: (LEFT_KNEE, LEFT_ANKLE
 LEG_BONES = ((RIGHT_HIP, RIGHT_KNEE), (RIGHT_KNEE, RIGHT_ANKLE), (LEFT_HIP, LEFT_KNEE), (LEFT_KNEE, LEFT_ANKLE))
 HANDS = ((RIGHT_ELBOW, RIGHT_WRIST, RIGHT_HAND), (LEFT_ELBOW, LEFT_WRIST, LEFT_HAND))
 FEET = ((RIGHT_KNEE, RIGHT_ANKLE, RIGHT_TOE), (LEFT_KNEE, LEFT_ANKLE, LEFT_TOE))
-MIDDLE_KNUCKLE, MIDDLE_TIP = 9, 12
+MIDDLE_KNUCKLE, PALMS = 9, 2.0  # a hand is as long as two palms
 HAND_LENGTH, FOOT_LENGTH, HEAD_HEIGHT = 0.26, 0.16, 0.42  # in body sizes
 STANDING_SPEED = 0.12  # body sizes per second: a slower ankle stands
 MIN_STANDING_S = 0.3
@@ -195,14 +195,14 @@ def _extended(body: Array, hands: Array, size: float, rest: Array | None) -> Arr
     points = np.full((len(body), NUM_POINTS, 2), np.nan)
     points[:, :18] = body
     for (elbow, wrist, tip), hand in zip(HANDS, hands.transpose(1, 0, 2, 3), strict=True):
-        forearm = _directed(body[:, wrist] - body[:, elbow], HAND_LENGTH * size)
-        own = hand[:, MIDDLE_TIP] - hand[:, 0]
-        shown = np.isfinite(own).all() and (rest is None or np.linalg.norm(rest[tip] - rest[wrist]) > 0)
-        points[:, tip] = body[:, wrist] + (own if shown and rest is None else forearm)
-        if rest is not None:
-            bend = _bend_of_hand(hand, forearm) if shown else _bend(rest, elbow, wrist, tip)
-            length = float(np.linalg.norm(rest[tip] - rest[wrist]))
-            points[:, tip] = body[:, wrist] + _turned(_directed(forearm, length), bend)
+        forearm, palm = body[:, wrist] - body[:, elbow], hand[:, MIDDLE_KNUCKLE] - hand[:, 0]
+        shown = bool(np.isfinite(palm).all())
+        if rest is None:
+            points[:, tip] = body[:, wrist] + (PALMS * palm if shown else _directed(forearm, HAND_LENGTH * size))
+        else:
+            own = rest[tip] - rest[wrist]
+            bent = palm if shown else _turned(forearm, _turn(rest[wrist] - rest[elbow], own))
+            points[:, tip] = body[:, wrist] + _directed(bent, float(np.hypot(*own)))
     for knee, ankle, toe in FEET:
         shin = body[:, ankle] - body[:, knee]
         points[:, toe] = body[:, ankle] + _foot(shin, None if rest is None else rest, (knee, ankle, toe), size)
@@ -220,10 +220,8 @@ def _foot(shin: Array, rest: Array | None, joints: tuple[int, int, int], size: f
     if rest is None:
         return np.broadcast_to([0.0, FOOT_LENGTH * size], shin.shape)
     knee, ankle, toe = joints
-    before = (rest[ankle] - rest[knee]) @ [1, 1j]
-    now = shin @ [1, 1j]
-    turn = np.exp(0.5j * np.angle(now / before)) if np.isfinite(before) else np.ones(len(shin), complex)
-    return _turned(np.broadcast_to(rest[toe] - rest[ankle], shin.shape), turn)
+    half = np.sqrt(_turn(rest[ankle] - rest[knee], shin))
+    return _turned(np.broadcast_to(rest[toe] - rest[ankle], shin.shape), half)
 
 
 def _directed(vectors: Array, length: float) -> Array:
@@ -237,14 +235,6 @@ def _turned(vectors: Array, turns: np.ndarray) -> Array:
     return np.stack([moved.real, moved.imag], axis=-1)
 
 
-def _bend(rest: Array, elbow: int, wrist: int, tip: int) -> np.ndarray:
-    """Return how the photo's hand is turned from its forearm, a complex number of length 1."""
-    forearm, hand = (rest[wrist] - rest[elbow]) @ [1, 1j], (rest[tip] - rest[wrist]) @ [1, 1j]
-    turn = hand / forearm if np.isfinite([forearm, hand]).all() and abs(forearm) > 0 else 1.0
-    return np.asarray(turn / abs(turn))
-
-
-def _bend_of_hand(hand: Array, forearm: Array) -> np.ndarray:
-    """Return how the driver's hand is turned from the forearm in each frame, complex numbers of length 1."""
-    turn = ((hand[:, MIDDLE_KNUCKLE] - hand[:, 0]) @ [1, 1j]) / (forearm @ [1, 1j])
-    return turn / np.maximum(np.abs(turn), 1e-9)
+def _turn(before: Array, after: Array) -> np.ndarray:
+    """Return the turn from one direction to another, a complex number of length 1."""
+    return np.exp(1j * np.angle((after @ [1, 1j]) * np.conj(before @ [1, 1j])))
