@@ -150,7 +150,7 @@ PUPPET = Puppet(
         "clothes stretch, and what the photo hides is only guessed."
     ),
     sees="The driver's pose with the proportions of the photo's person.",
-    defaults=replace(AnimationSettings(), num_frames=32),
+    defaults=replace(AnimationSettings(), num_frames=32, retarget=True),
     needs=frozenset({"pose", "face"}),
     options=("nudge_x", "nudge_y", "controlnet_face_scale"),
 )

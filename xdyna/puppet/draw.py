@@ -35,17 +35,17 @@ class Sheet:
         shader = image.makeShader(skia.TileMode.kDecal, skia.TileMode.kDecal, SHARP)
         self._paint = skia.Paint(Shader=shader, AntiAlias=False)
 
-    def draw(self, canvas: skia.Canvas, vertices: Array) -> None:
+    def draw(self, canvas: skia.Canvas, vertices: Array, mode: skia.BlendMode = skia.BlendMode.kSrcOver) -> None:
         """Draw the texture with its vertices at other places, `(num_vertices, 2)` in pixels of the canvas."""
+        self._paint.setBlendMode(mode)
         kind = skia.Vertices.kTriangles_VertexMode
         mesh = skia.Vertices(kind, _points(vertices), self._places, None, self._triangles)
         canvas.drawVertices(mesh, self._paint)
 
 
-def picture_surface(pixels: NDArray[np.uint8]) -> skia.Surface:
+def picture_surface(pixels: NDArray[np.uint8], alpha: skia.AlphaType) -> skia.Surface:
     """Return a surface that draws into pixels, `(height, width, 4)` uint8 RGBA: keep them as long as it lives."""
-    # Skia's own surfaces take three times as long.
-    return skia.Surface(pixels, skia.kRGBA_8888_ColorType, skia.kUnpremul_AlphaType)
+    return skia.Surface(pixels, skia.kRGBA_8888_ColorType, alpha)
 
 
 def draw_over(plate: NDArray[np.uint8], sheets: Sequence[Sheet], shapes: Sequence[Array]) -> Image:
@@ -60,7 +60,7 @@ def draw_over(plate: NDArray[np.uint8], sheets: Sequence[Sheet], shapes: Sequenc
         The picture, `(height, width, 3)` uint8 RGB.
     """
     pixels = plate.copy()
-    surface = picture_surface(pixels)
+    surface = picture_surface(pixels, skia.kOpaque_AlphaType)
     with surface as canvas:
         for sheet, vertices in zip(sheets, shapes, strict=True):
             sheet.draw(canvas, vertices)

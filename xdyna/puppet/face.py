@@ -101,11 +101,11 @@ class Face:
         moved = self._everything.copy()
         moved[:68] = np.stack([points.real, points.imag], axis=-1)
         pixels = self._texture.copy()
-        surface = picture_surface(pixels)
+        surface = picture_surface(pixels, skia.kPremul_AlphaType)
         with surface as canvas:
             if self._closed:
                 self._draw_mouth(canvas, points[INNER_LIPS])
-            self._sheet.draw(canvas, moved)
+            self._sheet.draw(canvas, moved, skia.BlendMode.kSrc)
         surface.flushAndSubmit()
         return pixels
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xdyna.schema import Floats, Image, Mask
 
-WORKING_SIDE_PX, WORKING_HOLE_PX = 224, 7000  # the cost of the shift map grows faster than its hole
+WORKING_SIDE_PX, WORKING_HOLE_PX = 192, 5000  # the cost of the shift map grows faster than its hole
 MARGIN = 4 / 896  # around the matte, in longer sides of the picture: nothing is copied from the person's rim
 CLEAR, OPAQUE = 0.15, 0.5  # mattes up to which all, and above which nothing of the photo is left in the plate
 TIME_LIMIT_S = 20.0
