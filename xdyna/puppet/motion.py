@@ -38,13 +38,17 @@ from xdyna.puppet.skeleton import (
 from xdyna.schema import InputError, Pose
 
 NECESSARY = (NECK, RIGHT_SHOULDER, LEFT_SHOULDER)
-ARM_OF = {RIGHT_SHOULDER: (RIGHT_ELBOW, RIGHT_WRIST), LEFT_SHOULDER: (LEFT_ELBOW, LEFT_WRIST)}
-LEG_OF = {RIGHT_HIP: (RIGHT_KNEE, RIGHT_ANKLE), LEFT_HIP: (LEFT_KNEE, LEFT_ANKLE)}
+# Right and left joint, and what comes along when they move apart: arms hang from shoulders, legs stand on the floor.
+PAIRS = (
+    ((RIGHT_SHOULDER, RIGHT_ELBOW, RIGHT_WRIST), (LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST)),
+    ((RIGHT_HIP,), (LEFT_HIP,)),
+)
 LEG_BONES = ((RIGHT_HIP, RIGHT_KNEE), (RIGHT_KNEE, RIGHT_ANKLE), (LEFT_HIP, LEFT_KNEE), (LEFT_KNEE, LEFT_ANKLE))
 HANDS = ((RIGHT_ELBOW, RIGHT_WRIST, RIGHT_HAND), (LEFT_ELBOW, LEFT_WRIST, LEFT_HAND))
 FEET = ((RIGHT_KNEE, RIGHT_ANKLE, RIGHT_TOE), (LEFT_KNEE, LEFT_ANKLE, LEFT_TOE))
 MIDDLE_KNUCKLE, PALMS = 9, 2.0  # a hand is as long as two palms
 HAND_LENGTH, FOOT_LENGTH, HEAD_HEIGHT = 0.26, 0.16, 0.42  # in body sizes
+SPREAD_RANGE = (0.5, 2.0)
 STANDING_SPEED = 0.12  # body sizes per second: a slower ankle stands
 MIN_STANDING_S = 0.3
 
@@ -111,19 +115,18 @@ def _bridged(tracks: np.ndarray) -> np.ndarray:
 
 
 def _with_spread(body: np.ndarray, still: np.ndarray) -> np.ndarray:
-    """Return the joints with the photo's breadth of shoulders and hips; what hangs from them comes along."""
+    """Return the joints with the photo's breadth of shoulders and hips."""
     body = body.copy()
-    for (right, left), hanging in (((RIGHT_SHOULDER, LEFT_SHOULDER), ARM_OF), ((RIGHT_HIP, LEFT_HIP), LEG_OF)):
-        breadth = np.linalg.norm(body[:, right] - body[:, left], axis=-1)
-        wanted = float(np.linalg.norm(still[right] - still[left]))
+    for right, left in PAIRS:
+        breadth = np.linalg.norm(body[:, right[0]] - body[:, left[0]], axis=-1)
+        wanted = float(np.linalg.norm(still[right[0]] - still[left[0]]))
         usual = float(np.nanquantile(breadth, 0.75)) if np.isfinite(breadth).any() else np.nan  # seldom turned away
         if not np.isfinite([wanted, usual]).all() or usual < 1:
             continue
-        ratio = np.clip(wanted / usual, 0.5, 2.0)
-        middle = (body[:, right] + body[:, left]) / 2
-        for joint in (right, left):
-            shift = (ratio - 1) * (body[:, joint] - middle)
-            body[:, [joint, *hanging[joint]]] += shift[:, None]
+        ratio = np.clip(wanted / usual, *SPREAD_RANGE)
+        middle = (body[:, right[0]] + body[:, left[0]]) / 2
+        for joints in (right, left):
+            body[:, joints] += ((ratio - 1) * (body[:, joints[0]] - middle))[:, None]
     return body
 
 
