@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from puppet.drawn import HEIGHT, WIDTH, drawn, overlap, still
 
+from xdyna.puppet.anatomy import leg_fork
 from xdyna.puppet.figure import STAGES, Figure, build_figure
-from xdyna.puppet.layers import cut_layers, foreground, leg_fork
+from xdyna.puppet.layers import cut_layers, foreground
 from xdyna.puppet.motion import follow, rest_skeleton
 from xdyna.puppet.skeleton import Array
 from xdyna.schema import Floats, Image

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from xdyna.puppet.anatomy import BODY
 from xdyna.puppet.draw import Sheet, draw_over
 from xdyna.puppet.face import Face
-from xdyna.puppet.layers import BODY, Layer, cut_layers
+from xdyna.puppet.layers import Layer, cut_layers
 from xdyna.puppet.matte import person_matte
 from xdyna.puppet.mesh import BoneMesh, triangulate
 from xdyna.puppet.plate import PlateFiller

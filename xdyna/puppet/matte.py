@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from xdyna.preprocess.graph import Graph
 from xdyna.preprocess.landmarks import head_square
 from xdyna.preprocess.masks import person_masks
+from xdyna.preprocess.pose import LEFT_SHOULDER, NECK, RIGHT_SHOULDER
 from xdyna.puppet.skeleton import BODY_BONES, body_size
 from xdyna.schema import Floats, Image, InputError, Pose
 
@@ -57,7 +58,7 @@ def segment(photo: Image) -> Floats:
 def _check_pose(pose: Pose) -> None:
     body = pose.body[0]
     known = body[np.isfinite(body[:, 0])]
-    if len(known) < 2:
+    if not np.isfinite(body[[NECK, RIGHT_SHOULDER, LEFT_SHOULDER]]).all():
         raise InputError("The photo shows no person whose pose can be read. Choose a photo of one person.")
     extent = float(np.ptp(known, axis=0).max())
     if extent < MIN_PERSON_PX:

@@ -48,6 +48,7 @@ HANDS = ((RIGHT_ELBOW, RIGHT_WRIST, RIGHT_HAND), (LEFT_ELBOW, LEFT_WRIST, LEFT_H
 FEET = ((RIGHT_KNEE, RIGHT_ANKLE, RIGHT_TOE), (LEFT_KNEE, LEFT_ANKLE, LEFT_TOE))
 MIDDLE_KNUCKLE, PALMS = 9, 2.0  # a hand is as long as two palms
 HAND_LENGTH, FOOT_LENGTH, HEAD_HEIGHT = 0.26, 0.16, 0.42  # in body sizes
+TORSO_LENGTH, HIP_BREADTH = 1.3, 0.6  # in breadths of the shoulders
 SPREAD_RANGE = (0.5, 2.0)
 STANDING_SPEED = 0.12  # body sizes per second: a slower ankle stands
 MIN_STANDING_S = 0.3
@@ -56,7 +57,8 @@ MIN_STANDING_S = 0.3
 def rest_skeleton(reference: Pose, driver: Pose, size: tuple[int, int]) -> Array:
     """Return the photo's skeleton, `(25, 2)` in canvas pixels, NaN where the photo does not show a point.
 
-    A leg that the picture's edge cuts goes on beyond it, as far as the driver's.
+    A leg that the picture's edge cuts goes on beyond it, as far as the driver's, and hips that the photo does not show
+    are where they would be below the shoulders.
 
     Args:
         reference: The photo's pose, one frame, in canvas pixels.
@@ -72,6 +74,8 @@ def rest_skeleton(reference: Pose, driver: Pose, size: tuple[int, int]) -> Array
             usual = np.nanmedian(lengths) if np.isfinite(lengths).any() else np.nan
             length = np.fmax(np.hypot(*bone), usual)
             body[below] = body[above] + bone / max(np.hypot(*bone), 1e-6) * length
+    if not np.isfinite(body[[RIGHT_HIP, LEFT_HIP]]).all():
+        body[[RIGHT_HIP, LEFT_HIP]] = _hips_below(body)
     return _extended(body[None], reference.hands.astype(np.float64), body_size(body), None)[0]
 
 
@@ -102,6 +106,14 @@ def follow(reference: Pose, driver: Pose, rest: Array, fps: float) -> Array:
     body = _standing(body, size, fps)
     hands = np.stack([_bridged(hand) for hand in driver.hands.transpose(1, 0, 2, 3)], axis=1).astype(np.float64)
     return np.where(np.isfinite(rest), _extended(body, hands, size, rest), np.nan)
+
+
+def _hips_below(body: Array) -> Array:
+    """Return where the hips of an upright body would be, `(2, 2)`, right and left."""
+    across = body[LEFT_SHOULDER] - body[RIGHT_SHOULDER]
+    down = TORSO_LENGTH * np.array([-across[1], across[0]]) * (1 if across[0] >= 0 else -1)
+    middle = body[[RIGHT_SHOULDER, LEFT_SHOULDER]].mean(axis=0) + down
+    return middle + np.array([[-0.5], [0.5]]) * HIP_BREADTH * across
 
 
 def _bridged(tracks: np.ndarray) -> np.ndarray:
