@@ -152,5 +152,5 @@ PUPPET = Puppet(
     sees="The driver's pose with the proportions of the photo's person.",
     defaults=replace(AnimationSettings(), num_frames=32, retarget=True),
     needs=frozenset({"pose", "face"}),
-    options=("nudge_x", "nudge_y", "controlnet_face_scale"),
+    options=("retarget", "nudge_x", "nudge_y", "controlnet_face_scale"),
 )
