@@ -89,3 +89,9 @@ def test_an_island_without_bones_goes_with_the_nearest() -> None:
     mesh = BoneMesh(vertices, triangles, ARM, REST, (8, 8), (1, 1))
     moved = mesh.bend(posed((80, 20), (130, 20), (30, 20)))
     assert np.abs(moved - mesh.vertices - (10, -10)).max() < 0.5
+
+
+def test_a_hand_is_drawn_after_the_arm() -> None:
+    mesh = arm()
+    x = mesh.vertices[mesh.triangles].mean(axis=1)[:, 0]
+    assert x[: len(x) // 3].max() < 75 < x[-len(x) // 3 :].min() + 10

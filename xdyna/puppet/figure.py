@@ -111,7 +111,7 @@ def _face(parts: list[Part], points: Array, driver_eyes: float) -> Face | None:
 def _part(layer: Layer, rest: Array, spacing: float) -> Part:
     vertices, triangles = triangulate(layer.texture[..., 3] > 0, spacing)
     mesh = BoneMesh(vertices, triangles, layer.bones, rest, layer.widths, layer.ends)
-    return Part(layer=layer, mesh=mesh, sheet=Sheet(layer.texture, vertices, triangles))
+    return Part(layer=layer, mesh=mesh, sheet=Sheet(layer.texture, mesh.vertices, mesh.triangles))
 
 
 def _inside(size: tuple[int, int], corner: Array, shape: tuple[int, ...]) -> Mask:

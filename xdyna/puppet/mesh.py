@@ -47,7 +47,7 @@ class BoneMesh:
     Args:
         vertices: The mesh at rest, `(num_vertices, 2)` in pixels.
         triangles: Its triangles, `(num_triangles, 3)`.
-        bones: The bones that pull it, at least one.
+        bones: The bones that pull it, at least one, outwards from the body.
         rest: The skeleton at rest, `(25, 2)` in pixels.
         widths: The half width of the body around each bone in pixels, `(num_bones,)`.
         ends: How far along each bone its handles reach, `(num_bones,)`, 1 for all of it.
@@ -62,10 +62,12 @@ class BoneMesh:
         widths: Sequence[float],
         ends: Sequence[float],
     ) -> None:
-        self.vertices, self.triangles = vertices, triangles
         self._bones = np.array([(bone.start, bone.end) for bone in bones])
         self._rest, self._points = rest[self._bones] @ [1, 1j], vertices @ [1, 1j]
         self._owner = _nearest_bone(self._points, self._rest, np.asarray(widths))
+        # Drawn in this order, a hand lies before the arm that it hangs from.
+        outwards = np.argsort(self._owner[triangles].max(axis=1), kind="stable")
+        self.vertices, self.triangles = vertices, triangles[outwards]
         edges = np.unique(np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
         self._tail, self._head = edges.T
         count, num_edges = len(vertices), len(edges)
