@@ -76,6 +76,23 @@ def test_a_limb_that_the_photo_does_not_show_stays_away() -> None:
     assert np.isnan(made[:, [LEFT_ELBOW, LEFT_WRIST]]).all()
 
 
+def test_a_head_and_shoulder_photo_gets_hips_below_the_shoulders() -> None:
+    photo = without(PHOTO, 8, 9, 10, 11, 12, 13)
+    rest = rest_skeleton(photo, PHOTO, SIZE)
+    assert np.abs(rest[[8, 11]] - PHOTO.body[0, [8, 11]]).max() < 40  # about where they are
+    assert rest[8, 0] < rest[11, 0] and np.isnan(rest[[9, 12]]).all()
+    assert np.isfinite(followed(drawn(907, 4).pose, photo)[:, [8, 11]]).all()
+
+
+def test_a_leg_that_the_edge_cuts_goes_on_beyond_it() -> None:
+    body = PHOTO.body.copy()
+    edge = (body[0, RIGHT_KNEE, 1] + body[0, 8, 1]) / 2
+    body[0, [RIGHT_KNEE, LEFT_KNEE], 1] = edge  # as the detector puts it
+    body[0, [RIGHT_ANKLE, LEFT_ANKLE]] = np.nan
+    rest = rest_skeleton(replace(PHOTO, body=body), PHOTO, (round(edge) + 1, WIDTH))
+    assert rest[RIGHT_KNEE, 1] > edge + 10
+
+
 def test_gaps_are_bridged() -> None:
     driver = repeated(PHOTO, 5)
     body = driver.body.copy()

@@ -16,6 +16,7 @@ from xdyna.puppet.plate import PlateFiller
 from xdyna.puppet.skeleton import Array
 from xdyna.schema import Floats, Image, Mask, Pose
 
+STAGES = ("Cutting out the person", "Filling the background", "Building the mesh")
 MARGIN = 0.15  # by which a person that the picture cuts goes on beyond it, in longer sides
 PADDING_PX = 2
 SPACING = 14 / 896  # edges of the mesh, in longer sides
@@ -97,9 +98,6 @@ def build_figure(
     parts = [_part(layer, rest - corner, spacing) for layer in layers if layer.texture[..., 3].any()]
     yield STAGES[2]
     return Figure(plate, matte, parts, corner, _face(parts, points - corner, driver_eyes))
-
-
-STAGES = ("Cutting out the person", "Filling the background", "Building the mesh")
 
 
 def _face(parts: list[Part], points: Array, driver_eyes: float) -> Face | None:
