@@ -336,7 +336,7 @@ def test_takes_of_two_models_line_up_by_driving_frame(conditions: Conditions) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Other: backend=sora", "There is no model “sora”. There are xdyna, xdyna-mini, dynamictrl"),
+        ("Other: backend=sora", "There is no model “sora”. There are xdyna, xdyna-mini, puppet, dynamictrl"),
         ("Other: backend=dynamictrl, adapter_strength=0.5", "DynamiCtrl has no setting adapter_strength"),
     ],
 )

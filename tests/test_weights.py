@@ -15,8 +15,8 @@ def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDYNA_WEIGHTS", str(tmp_path))
 
 
-def test_the_small_model_is_always_here() -> None:
-    assert weights.is_ready("xdyna-mini")
+def test_the_small_model_and_what_needs_no_weights_are_always_here() -> None:
+    assert weights.is_ready("xdyna-mini") and weights.is_ready("puppet")
     assert weights.default_model() == "xdyna-mini"
 
 
@@ -43,7 +43,7 @@ def test_missing_weights_give_the_command_that_fetches_them() -> None:
 
 
 def test_status_follows_the_files(tmp_path: Path) -> None:
-    shipped = dict.fromkeys(weights.RELEASES, False) | {"xdyna-mini": True}
+    shipped = dict.fromkeys(weights.RELEASES, False) | {"xdyna-mini": True, "puppet": True}
     assert {s.name: s.ready for s in weights.status()} == shipped
     (tmp_path / "xdyna").mkdir()
     (tmp_path / "xdyna" / "model_index.json").write_text("{}")

@@ -46,6 +46,11 @@ PRESETS: dict[str, dict[str, Preset]] = {
         fast={"num_inference_steps": 2},
         best={"num_inference_steps": 8, "context_overlap": 8},
     ),
+    "puppet": _presets(
+        "puppet",
+        fast={"height": 448, "width": 256},
+        best={"height": 1344, "width": 768},
+    ),
     "dynamictrl": _presets(
         "dynamictrl",
         fast={"num_inference_steps": 15, "height": 1024, "width": 576},

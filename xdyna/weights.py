@@ -16,6 +16,8 @@ from xdyna.schema import InputError
 # A pipeline, a modular pipeline, and a transformer that is published alone, in its folder or without.
 INDEXES = ("model_index.json", "modular_model_index.json", "transformer/config.json", "config.json")
 BUNDLED_MINI = Path(__file__).parents[1] / "assets" / "xdyna-mini"
+WEIGHTLESS = {"puppet": Path(__file__).with_name("puppet")}
+"""Methods that need no weights, and where their code is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,7 @@ RELEASES: dict[str, tuple[Release, ...]] = {
         Release(repository="h94/IP-Adapter", contents="image encoder, resampler", gb=2.7, licence="Apache-2.0"),
     ),
     "xdyna-mini": (Release(repository="comes with xdyna", contents="all", gb=0.05, licence="Apache-2.0"),),
+    "puppet": (),
     "taesd": (
         Release(
             repository="madebyollin/taesd",
@@ -145,11 +148,13 @@ def cache_folder() -> Path:
 
 
 def locate(name: str) -> Path:
-    """The folder of a model's weights.
+    """The folder of a model's weights; of a method without any, that of its code.
 
     Raises:
         InputError: they are not on this machine.
     """
+    if name in WEIGHTLESS:
+        return WEIGHTLESS[name]
     folder = BUNDLED_MINI if name == "xdyna-mini" else cache_folder() / name
     if any((folder / index).is_file() for index in INDEXES):
         return folder
@@ -216,12 +221,12 @@ def _torch_build() -> ModuleType | None:
 
 
 def revision(folder: Path) -> str:
-    """A short fingerprint of a weights folder: its configuration files and the sizes of its tensors' files."""
+    """A short fingerprint of what `locate` names: configuration files, tensors' files, code."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.suffix == ".json":
             digest.update(json.dumps(json.loads(path.read_text()), sort_keys=True).encode())
-        elif path.suffix == ".safetensors":
+        elif path.suffix in (".safetensors", ".py"):
             digest.update(path.name.encode() + path.stat().st_size.to_bytes(8, "big") + path.open("rb").read(1 << 20))
     return digest.hexdigest()[:12]
 
@@ -237,7 +242,7 @@ class Status:
 
 def status() -> list[Status]:
     """Every model and whether its weights are here."""
-    folders = {name: cache_folder() / name for name in RELEASES} | {"xdyna-mini": BUNDLED_MINI}
+    folders = {name: cache_folder() / name for name in RELEASES} | {"xdyna-mini": BUNDLED_MINI} | WEIGHTLESS
     return [Status(name=name, ready=is_ready(name), folder=folder) for name, folder in folders.items()]
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 import pytest
-from backends.tiny_backends import FPS, HEIGHT, NUM_FRAMES, WIDTH, WRITERS, tiny_conditions
+from backends.tiny_backends import FPS, NUM_FRAMES, WRITERS, tiny_conditions
 
 from xdyna.animate import plan, prepare
 from xdyna.backends import BACKENDS, PHOTO_POSE, Backend, Model
@@ -16,7 +17,9 @@ from xdyna.schema import Animation, Conditions, InputError, Progress
 
 FIELDS = [item.name for item in fields(AnimationSettings)]
 STEPS = 2
-CONDITIONS = tiny_conditions()
+SCALES = {"puppet": 2}  # a person must be large enough to be cut out
+CONDITIONS = {name: tiny_conditions(scale=SCALES.get(name, 1)) for name in BACKENDS}
+READY = ("xdyna-mini", "puppet")  # without any download
 PHOTO = Path(__file__).parents[2] / "examples" / "sea_photo.png"
 every_backend = pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
 
@@ -24,8 +27,19 @@ every_backend = pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKEN
 def tiny_settings(backend: Backend) -> AnimationSettings:
     """The smallest run, of the size of `CONDITIONS`."""
     frames = backend.limits_of("num_frames").nearest(NUM_FRAMES)
-    steps = replace(backend.defaults, height=HEIGHT, width=WIDTH, num_frames=frames, fps=FPS)
-    return replace(steps, num_inference_steps=STEPS, prompt="a person")
+    height, width = CONDITIONS[backend.name].size
+    return with_steps(
+        backend, STEPS, replace(backend.defaults, height=height, width=width, num_frames=frames, fps=FPS)
+    )
+
+
+def samples(backend: Backend) -> bool:
+    """Whether it denoises: others draw, and each frame is a step."""
+    return backend.takes("num_inference_steps")
+
+
+def with_steps(backend: Backend, steps: int, settings: AnimationSettings) -> AnimationSettings:
+    return replace(settings, num_inference_steps=steps, prompt="a person") if samples(backend) else settings
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -39,7 +53,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def finished(backend: Backend, model: Model, settings: AnimationSettings | None = None) -> Animation:
-    *_, last = model.run(CONDITIONS, settings or tiny_settings(backend))
+    *_, last = model.run(CONDITIONS[backend.name], settings or tiny_settings(backend))
     assert isinstance(last, Animation)
     return last
 
@@ -73,7 +87,8 @@ def test_a_plan_says_what_is_made_and_what_it_costs(backend: Backend) -> None:
     assert made.num_steps % made.num_windows == 0
     assert made.seconds > 0 and made.memory_gb > 0 and made.device
     assert all(warning.endswith(".") for warning in made.warnings)
-    more = plan(replace(backend.defaults, num_inference_steps=made.num_steps + 1), backend.name)
+    more_work = {"num_inference_steps" if samples(backend) else "num_frames": made.num_steps + 1}
+    more = plan(replace(backend.defaults, **more_work), backend.name)
     assert more.seconds > made.seconds
 
 
@@ -112,13 +127,13 @@ def test_settings_of_any_other_model_can_be_adopted(backend: Backend, other: str
 
 @every_backend
 def test_it_draws_what_it_sees_itself(backend: Backend) -> None:
-    settings = tiny_settings(backend)
+    settings, conditions = tiny_settings(backend), CONDITIONS[backend.name]
     num_frames = backend.plan(settings, NUM_FRAMES).num_frames
-    for name, frames in backend.prepare(CONDITIONS, settings).items():
+    for name, frames in backend.prepare(conditions, settings).items():
         assert frames.dtype == np.uint8 and frames.ndim == 4 and len(frames) == num_frames, name
         assert frames.any(), name
-        assert name not in ("pose", "clip") or frames.shape[1:3] == (HEIGHT, WIDTH)
-    driven_by = backend.driven_by(CONDITIONS, settings)
+        assert name not in ("pose", "clip") or frames.shape[1:3] == conditions.size
+    driven_by = backend.driven_by(conditions, settings)
     assert len(driven_by) == num_frames and driven_by.min() == 0 and driven_by.max() < NUM_FRAMES
 
 
@@ -137,8 +152,8 @@ def test_missing_weights_name_the_command_that_fetches_them(
     backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDYNA_WEIGHTS", str(tmp_path))
-    if backend.name == "xdyna-mini":
-        assert backend.lacking() == ""  # comes with xdyna and runs anywhere
+    if backend.name in READY:
+        assert backend.lacking() == ""  # runs anywhere
         return
     assert "xdyna weights pull" in backend.lacking()
     with pytest.raises(InputError, match="xdyna weights pull"):
@@ -148,7 +163,7 @@ def test_missing_weights_name_the_command_that_fetches_them(
 def test_a_run_makes_what_its_plan_says(model: tuple[Backend, Model]) -> None:
     backend, loaded = model
     made, expected = finished(backend, loaded), backend.plan(tiny_settings(backend), NUM_FRAMES)
-    assert made.video.frames.shape == (expected.num_frames, HEIGHT, WIDTH, 3)
+    assert made.video.frames.shape == (expected.num_frames, *CONDITIONS[backend.name].size, 3)
     assert made.video.fps == FPS
     assert made.source_index == expected.source_index
     assert made.model == backend.name and len(made.revision) == 12
@@ -160,35 +175,42 @@ def test_the_same_seed_gives_the_same_video(model: tuple[Backend, Model]) -> Non
     first, again = finished(*model), finished(*model)
     assert np.array_equal(first.video.frames, again.video.frames)
     other = finished(*model, replace(tiny_settings(model[0]), seed=1))
-    assert not np.array_equal(first.video.frames, other.video.frames)
+    assert np.array_equal(first.video.frames, other.video.frames) != samples(model[0])
 
 
 def test_every_step_is_reported(model: tuple[Backend, Model]) -> None:
     backend, loaded = model
-    *progress, last = loaded.run(CONDITIONS, tiny_settings(backend))
+    *progress, last = loaded.run(CONDITIONS[backend.name], tiny_settings(backend))
     assert isinstance(last, Animation)
     assert all(isinstance(event, Progress) for event in progress)
-    denoising = [event for event in progress if isinstance(event, Progress) and event.phase == "Denoising"]
+    denoising = [event for event in progress if is_step(backend, event)]
     expected = backend.plan(tiny_settings(backend), NUM_FRAMES).num_steps
     assert [event.step for event in denoising] == list(range(1, expected + 1))
     assert all(event.total == expected for event in denoising)
 
 
+def is_step(backend: Backend, event: Progress | Animation) -> TypeGuard[Progress]:
+    return isinstance(event, Progress) and event.phase == ("Denoising" if samples(backend) else "Drawing")
+
+
 def test_a_stop_ends_the_run_with_the_step(model: tuple[Backend, Model]) -> None:
     backend, loaded = model
     seen: list[Progress] = []
-    settings = replace(tiny_settings(backend), num_inference_steps=9)
-    for event in loaded.run(CONDITIONS, settings, stop=lambda: bool(seen)):
-        if isinstance(event, Progress) and event.phase == "Denoising":
+    settings = with_steps(backend, 9, tiny_settings(backend))
+    for event in loaded.run(CONDITIONS[backend.name], settings, stop=lambda: bool(seen)):
+        if is_step(backend, event):
             seen.append(event)
     assert len(seen) == 1
     assert isinstance(event, Animation) and event.stopped
-    assert len(event.video) == backend.plan(settings, NUM_FRAMES).num_frames
+    planned = backend.plan(settings, NUM_FRAMES)
+    done = planned.num_frames if samples(backend) else len(seen)  # a draft of all frames, or the first ones, finished
+    assert event.source_index == planned.source_index[:done] and len(event.video) == done
+    assert all(len(clip) == done for clip in event.controls.values())
 
 
 def test_closing_a_run_frees_the_model(model: tuple[Backend, Model]) -> None:
     backend, loaded = model
-    events = loaded.run(CONDITIONS, tiny_settings(backend))
+    events = loaded.run(CONDITIONS[backend.name], tiny_settings(backend))
     next(events), next(events)
     events.close()  # type: ignore[attr-defined]
     assert len(finished(backend, loaded).video) > 0

@@ -22,10 +22,10 @@ STANDING = np.array(  # a person who fills most of the picture, in shares of it
 )
 
 
-def standing(num_frames: int) -> Pose:
+def standing(num_frames: int, scale: int = 1) -> Pose:
     """A person who moves a little, without hands."""
     body = (
-        STANDING * np.array([WIDTH, HEIGHT], np.float32)
+        STANDING * np.array([WIDTH * scale, HEIGHT * scale], np.float32)
         + np.linspace(0, 3, num_frames, dtype=np.float32)[:, None, None]
     )
     return Pose(
@@ -36,17 +36,18 @@ def standing(num_frames: int) -> Pose:
     )
 
 
-def tiny_conditions(num_frames: int = NUM_FRAMES) -> Conditions:
-    """Noise for pictures, with a person in it and a face."""
+def tiny_conditions(num_frames: int = NUM_FRAMES, scale: int = 1) -> Conditions:
+    """Noise for pictures, `scale` times as large, with a person in it and a face."""
     rng = np.random.default_rng(0)
-    face = rng.uniform([28, 5], [36, 13], (68, 2)).astype(np.float32)
+    height, width = scale * HEIGHT, scale * WIDTH
+    face = scale * rng.uniform([28, 5], [36, 13], (68, 2)).astype(np.float32)
     mask = np.zeros((num_frames, HEIGHT // 8, WIDTH // 8), np.float32)
     mask[:, 1:9, 2:6] = 1
     return Conditions(
-        reference_image=rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8),
-        reference_pose=standing(1),
-        driving_frames=rng.integers(0, 256, (num_frames, HEIGHT, WIDTH, 3), dtype=np.uint8),
-        pose=standing(num_frames),
+        reference_image=rng.integers(0, 256, (height, width, 3), dtype=np.uint8),
+        reference_pose=standing(1, scale),
+        driving_frames=rng.integers(0, 256, (num_frames, height, width, 3), dtype=np.uint8),
+        pose=standing(num_frames, scale),
         face_landmarks=np.repeat(face[None], num_frames, axis=0),
         alignment=np.eye(2, 3),
         fps=FPS,
@@ -60,7 +61,7 @@ def _write_xdyna(folder: Path) -> None:
 
 
 def _write_nothing(folder: Path) -> None:
-    """Its weights come with xdyna."""
+    """Its weights come with xdyna, or it has none."""
 
 
 def _write_dynamictrl(folder: Path) -> None:
@@ -93,6 +94,7 @@ def _save_modular(pipeline: ModularPipeline, folder: Path) -> None:
 WRITERS: dict[str, Callable[[Path], None]] = {
     "xdyna": _write_xdyna,
     "xdyna-mini": _write_nothing,
+    "puppet": _write_nothing,
     "dynamictrl": _write_dynamictrl,
     "wan-animate": _write_wan_animate,
     "wan-animate-2": _write_wan_animate_2,

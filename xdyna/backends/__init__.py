@@ -5,13 +5,14 @@ from threading import Lock
 from xdyna.backends.devices import Device, all_devices
 from xdyna.backends.dynamictrl import DYNAMICTRL
 from xdyna.backends.interface import PHOTO_POSE, Backend, Limits, Model, Plan
+from xdyna.backends.puppet import PUPPET
 from xdyna.backends.wan_animate import WAN_ANIMATE
 from xdyna.backends.wan_animate_2 import WAN_ANIMATE_2, WAN_ANIMATE_2_DISTILLED
 from xdyna.backends.xdyna import XDYNA, XDYNA_MINI
 
 BACKENDS: dict[str, Backend] = {
     backend.name: backend
-    for backend in (XDYNA, XDYNA_MINI, DYNAMICTRL, WAN_ANIMATE, WAN_ANIMATE_2, WAN_ANIMATE_2_DISTILLED)
+    for backend in (XDYNA, XDYNA_MINI, PUPPET, DYNAMICTRL, WAN_ANIMATE, WAN_ANIMATE_2, WAN_ANIMATE_2_DISTILLED)
 }
 """By name, in the order in which they are offered."""
 
