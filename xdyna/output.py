@@ -63,6 +63,8 @@ def claimed_folder(path: Path, *, overwrite: bool) -> Iterator[None]:
         while not os.path.lexists(existing):
             existing = existing.parent
         _try_to_write(existing / "xdyna")
+        for name in path.relative_to(existing).parts:
+            _check_length(existing / name)
         yield
 
 
@@ -80,6 +82,16 @@ def _try_to_write(path: Path) -> None:
         ) from error
     finally:
         remove_file(trial)
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a name that the disk cannot hold; the file need not exist."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}). Choose another folder.") from error
 
 
 def _may_replace(path: Path) -> bool:
