@@ -174,3 +174,20 @@ def test_it_is_swept_without_visitors(store: FileStore) -> None:
     while files(store):
         assert time.monotonic() < give_up_at
         os.sched_yield()
+
+
+def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, other = put_upload(store, "stuck.png"), put_upload(store, "other.png")
+    unlink = Path.unlink
+
+    def unless_stuck(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unless_stuck)
+    store.clock.later = 7200
+    store.sweep()
+    assert stuck.exists() and not other.exists()

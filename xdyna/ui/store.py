@@ -108,7 +108,10 @@ class FileStore:
         for path, changed in sorted(self._units(), key=lambda unit: -unit[1]):
             kept += _size(path)
             if kept > self.max_bytes or self._expired(changed):
-                _remove(path)
+                try:
+                    _remove(path)
+                except OSError as error:  # one that cannot go must not keep the others
+                    logger.warning("could not delete a file: %s", error)
         for folder in self._folders():
             if self.clock() - _changed(folder) >= min(EMPTY_FOLDER_S, self.keep_s):
                 try:
