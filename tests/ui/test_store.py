@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from xdyna.schema import InputError
-from xdyna.ui.store import FileStore
+from xdyna.ui.store import FileStore, default_base
 
 HASH = "0123456789abcdef" * 4
 
@@ -191,3 +191,12 @@ def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
     store.clock.later = 7200
     store.sweep()
     assert stuck.exists() and not other.exists()
+
+
+def test_a_user_without_a_name_has_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_name() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setenv("XDYNA_RESULTS", str(tmp_path))
+    monkeypatch.setattr("getpass.getuser", no_name)
+    assert default_base() == tmp_path / f"xdyna-files-{os.getuid()}"

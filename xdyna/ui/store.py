@@ -169,7 +169,14 @@ class FileStore:
 def default_base() -> Path:
     """Return a folder of our own in `XDYNA_RESULTS`, in `GRADIO_TEMP_DIR`, or among the temporary files."""
     chosen = os.environ.get("XDYNA_RESULTS") or os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
-    return Path(chosen).absolute() / f"xdyna-files-{getpass.getuser()}"
+    return Path(chosen).absolute() / f"xdyna-files-{_user()}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # containers can run as a number that has no name
+        return str(os.getuid())
 
 
 def _changed(path: Path) -> float:
