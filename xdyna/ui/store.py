@@ -119,12 +119,18 @@ class FileStore:
                 except OSError:  # it is not empty
                     continue
 
-    def sweep_on_schedule(self, every_s: float) -> None:
-        """Sweep now, and then for as long as the server runs, visitors or not."""
+    def sweep_on_schedule(self, every_s: float, also: Callable[[], None] = lambda: None) -> None:
+        """Sweep now, and then for as long as the server runs, visitors or not.
+
+        Args:
+            every_s: The seconds between two sweeps.
+            also: Drops what the memory holds in place of files.
+        """
 
         def sweep() -> None:
             while True:
                 try:
+                    also()
                     self.sweep()
                 except OSError as error:  # a file that went meanwhile: the next round sees to the rest
                     logger.warning("could not sweep the files: %s", error)

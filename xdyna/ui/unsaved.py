@@ -50,14 +50,18 @@ class UnsavedResults:
         Raises:
             UnsavedResultError: they are kept.
         """
-        with self._lock:
-            self._results[request] = self.clock(), result
-            self._drop()
         try:
-            folder = self.new_folder()
-        except OSError as error:
-            raise UnsavedResultError(Path(), result.files, error.strerror or str(error)) from error
-        write_files(folder, result.files)
+            try:
+                folder = self.new_folder()
+            except OSError as error:
+                raise UnsavedResultError(Path(), result.files, error.strerror or str(error)) from error
+            write_files(folder, result.files)
+        except UnsavedResultError:
+            with self._lock:
+                self._results[request] = self.clock(), result
+                self._results.move_to_end(request)
+                self._drop()
+            raise
         with self._lock:
             self._results.pop(request, None)
         return folder
@@ -68,6 +72,11 @@ class UnsavedResults:
             self._drop()
             kept = self._results.get(request)
             return kept[1] if kept else None
+
+    def drop_expired(self) -> None:
+        """Drop what is too old, also while nobody asks."""
+        with self._lock:
+            self._drop()
 
     def _drop(self) -> None:
         size = 0
