@@ -128,8 +128,8 @@ def test_a_name_too_long_is_refused_at_once(tmp_path: Path, capsys: pytest.Captu
 def test_a_folder_with_a_name_too_long_is_refused_at_once(
     command: str, above: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [word.replace(f"{tmp_path}/out", f"{tmp_path}/{above}/{'x' * 300}") for word in COMMANDS[command](tmp_path)]
-    assert main(words) == 2
+    long = str(tmp_path / above / ("x" * 300))
+    assert main([word.replace(str(tmp_path / "out"), long) for word in COMMANDS[command](tmp_path)]) == 2
     assert "cannot be written (File name too long)" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
