@@ -1,8 +1,15 @@
 """Entry of the page: `python app.py`, and what a Hugging Face Space runs."""
 
+import sys
+
 import spaces  # noqa: F401  (on ZeroGPU it must come before anything that touches CUDA)
 
-from xdyna.ui.demo import launch
+from xdyna.schema import InputError
 
 if __name__ == "__main__":
-    launch()
+    try:
+        from xdyna.ui.demo import launch  # reads the settings
+
+        launch()
+    except InputError as error:
+        sys.exit(f"xdyna: {error}")

@@ -122,6 +122,18 @@ def test_a_name_too_long_is_refused_at_once(tmp_path: Path, capsys: pytest.Captu
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["compare", "prepare", "evaluate"])
+@pytest.mark.parametrize("above", [".", "absent"])
+@pytest.mark.usefixtures("no_work")
+def test_a_folder_with_a_name_too_long_is_refused_at_once(
+    command: str, above: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = str(tmp_path / above / ("x" * 300))
+    assert main([word.replace(str(tmp_path / "out"), long) for word in COMMANDS[command](tmp_path)]) == 2
+    assert "cannot be written (File name too long)" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_where_only_owners_replace_files_those_of_others_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

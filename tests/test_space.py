@@ -182,3 +182,14 @@ def test_the_image_gets_what_it_copies_and_no_more() -> None:
     allowed = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
     assert sources == allowed
     assert all((ROOT / source).exists() for source in sources)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("XDYNA_KEEP_S", "two hours"), ("XDYNA_ALLOWED_HOSTS", "http://demo.example.org")]
+)
+def test_a_setting_that_cannot_be_read_is_told_in_one_line(variable: str, value: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=os.environ | {variable: value}, capture_output=True, text=True
+    )
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-1].startswith(f"xdyna: {variable} ") and "Traceback" not in told.stderr

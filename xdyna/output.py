@@ -63,6 +63,8 @@ def claimed_folder(path: Path, *, overwrite: bool) -> Iterator[None]:
         while not os.path.lexists(existing):
             existing = existing.parent
         _try_to_write(existing / "xdyna")
+        for name in path.relative_to(existing).parts:
+            _check_length(existing / name)
         yield
 
 
@@ -82,6 +84,16 @@ def _try_to_write(path: Path) -> None:
         remove_file(trial)
 
 
+def _check_length(path: Path) -> None:
+    """Refuse a name that the disk cannot hold; the file need not exist."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}). Choose another folder.") from error
+
+
 def _may_replace(path: Path) -> bool:
     """Return whether an existing file may be replaced: in folders such as /tmp, only by its owner."""
     folder = path.parent.stat()
@@ -96,14 +108,18 @@ def _locked(path: Path) -> Iterator[None]:
     if own.is_symlink() or own.stat().st_uid != os.getuid():
         raise InputError(f"{own} belongs to somebody else. Set TMPDIR to a folder of your own.")
     file = own / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]}.lock"
+    lock = FileLock(file, timeout=0)
     try:
-        with FileLock(file, timeout=0):
-            with suppress(OSError):  # a full disk: then nobody can say who it is
-                file.write_text(str(os.getpid()))
-            yield
+        lock.acquire()
     except Timeout as error:
         holder = file.read_text(errors="replace").strip()
         by = f"process {holder}" if holder.isdecimal() else "another process"
         raise InputError(
             f"{path} is being written by {by} of xdyna. Wait until it has ended, or give another output."
         ) from error
+    try:
+        with suppress(OSError):  # a full disk: then nobody can say who it is
+            file.write_text(str(os.getpid()))
+        yield
+    finally:
+        lock.release()

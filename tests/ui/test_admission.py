@@ -16,6 +16,7 @@ from ui.slow_backend import SlowBackend
 
 import xdyna.backends
 import xdyna.ui.jobs
+import xdyna.ui.preparation
 from xdyna.schema import Conditions, Progress
 from xdyna.ui.demo import launch
 from xdyna.ui.fair_queue import Visitor
@@ -213,3 +214,20 @@ def test_a_preparation_ends_when_the_last_one_leaves_and_goes_on_when_one_stays(
         work.gate.set()
         assert list(preparation.follow())[-1] == "conditions"  # who comes later begins anew
         assert work.begun == 2
+
+
+def test_a_result_that_somebody_has_not_read_yet_is_not_dropped_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xdyna.ui.preparation, "MAX_KEPT_BYTES", -1)
+    work = Work()
+    with PREPARATIONS.share("key", work) as preparation:
+        slow = preparation.follow()
+        next(slow)
+        work.gate.set()
+        until(lambda: preparation.conditions is not None)
+        with PREPARATIONS.share("other key", work):
+            pass
+        assert next(slow) == "conditions"
+        slow.close()
+        with PREPARATIONS.share("other key", work):
+            pass
+        assert preparation.conditions is None

@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 
 from xdyna.schema import InputError
+from xdyna.ui.client import visitor_of
 from xdyna.ui.fair_queue import FairQueue, QueueFullError, QueueTicket, Visitor, Waiting
 from xdyna.ui.gpu import in_turn
 from xdyna.ui.server_settings import ServerSettings
@@ -246,3 +248,21 @@ def test_bounds_come_from_the_environment_and_are_checked(text: str, monkeypatch
     monkeypatch.setenv("XDYNA_MAX_WAITING", text)
     with pytest.raises(InputError, match=r"XDYNA_MAX_WAITING must be a whole number above 0, got .*unset it"):
         ServerSettings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("203.0.113.7", "203.0.113.7 tab"),  # reserved for documentation, so nobody's
+        ("8.8.8.8", "8.8.8.8"),
+        ("2001:4860:4860::8888", "2001:4860:4860::8888"),
+        ("127.0.0.1", "127.0.0.1 tab"),
+        ("10.1.2.3", "10.1.2.3 tab"),  # a proxy's, perhaps
+        ("fe80::1", "fe80::1 tab"),
+        ("testclient", "testclient tab"),
+    ],
+)
+def test_only_a_public_address_says_who_somebody_is(host: str, address: str) -> None:
+    request = SimpleNamespace(client=SimpleNamespace(host=host), session_hash="tab")
+    assert visitor_of(request) == Visitor(address=address, session="tab")
+    assert visitor_of(None) == Visitor(address=" ", session="")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from xdyna.schema import InputError
-from xdyna.ui.store import FileStore
+from xdyna.ui.store import FileStore, default_base
 
 HASH = "0123456789abcdef" * 4
 
@@ -174,3 +174,29 @@ def test_it_is_swept_without_visitors(store: FileStore) -> None:
     while files(store):
         assert time.monotonic() < give_up_at
         os.sched_yield()
+
+
+def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, other = put_upload(store, "stuck.png"), put_upload(store, "other.png")
+    unlink = Path.unlink
+
+    def unless_stuck(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unless_stuck)
+    store.clock.later = 7200
+    store.sweep()
+    assert stuck.exists() and not other.exists()
+
+
+def test_a_user_without_a_name_has_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_name() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setenv("XDYNA_RESULTS", str(tmp_path))
+    monkeypatch.setattr("getpass.getuser", no_name)
+    assert default_base() == tmp_path / f"xdyna-files-{os.getuid()}"

@@ -1,7 +1,9 @@
 """Finished results that the disk had no room for."""
 
 import errno
+import gc
 import os
+import weakref
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,25 @@ def test_it_is_dropped_once_it_is_old_or_there_is_too_much(tmp_path: Path, full:
     assert [bool(unsaved.find(request)) for request in "abc"] == [False, True, True]
     unsaved.clock.seconds = 3600
     assert unsaved.find("c") is None
+
+
+def test_a_result_that_is_saved_drops_none_that_is_kept(tmp_path: Path, full: pytest.MonkeyPatch) -> None:
+    unsaved = results(tmp_path, max_bytes=150)
+    with pytest.raises(UnsavedResultError):
+        unsaved.write("request", UnsavedResult(files=FILES))
+    full.undo()
+    unsaved.write("another", UnsavedResult(files=FILES))
+    assert unsaved.find("request") is not None
+
+
+def test_what_has_expired_leaves_the_memory_though_nobody_asks(tmp_path: Path, full: pytest.MonkeyPatch) -> None:
+    unsaved = results(tmp_path)
+    kept = UnsavedResult(files=FILES)
+    gone = weakref.ref(kept)
+    with pytest.raises(UnsavedResultError):
+        unsaved.write("request", kept)
+    del kept
+    unsaved.clock.seconds = 3600
+    unsaved.drop_expired()
+    gc.collect()
+    assert gone() is None

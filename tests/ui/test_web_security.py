@@ -19,6 +19,7 @@ from ui.conftest import PATIENCE_S, Server, free_port, own_store
 
 from xdyna.schema import InputError
 from xdyna.ui.demo import launch
+from xdyna.ui.names_sent import REFUSED
 from xdyna.ui.web_security import WebPolicy, WebSecurity, secured
 
 PUBLIC = WebPolicy(loopback_only=False, names=("demo.example.org", "*.example.net"), shared_names=("box",))
@@ -378,3 +379,23 @@ def test_only_uploads_may_be_large(path: str, headers: dict[str, str], status: i
     answer = client(WebPolicy()).post(path, headers=headers)
     assert answer.status_code == status
     assert ("bytes at most" in answer.text) == (status == 413)
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/run/predict"])
+@pytest.mark.parametrize("name", ["session_hash", "event_id"])
+def test_a_client_cannot_give_itself_a_long_name(page: httpx.Client, path: str, name: str) -> None:
+    asked = {"fn_index": 0, "data": [None], "session_hash": "short"}
+    assert page.post(path, json=asked | {name: "x" * 100}).text != REFUSED
+    refused = page.post(path, json=asked | {name: "x" * 101})
+    assert (refused.status_code, refused.text) == (400, REFUSED)
+    assert refused.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 200_000, b'"' + b"x" * 200 + b'"', b"x" * 200])
+def test_bodies_that_name_nobody_arrive_whole(body: bytes) -> None:
+    async def count(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(len(await request.body())))
+
+    app = Starlette(routes=[Route("/count", count, methods=["POST"])], lifespan=secured(WebPolicy()))
+    with TestClient(app, base_url="http://127.0.0.1") as page:
+        assert page.post("/count", content=body).text == str(len(body))

@@ -16,10 +16,11 @@ from xdyna.ui.client import visitor_of
 from xdyna.ui.fair_queue import FairQueue, Visitor
 from xdyna.ui.payloads import check_payload
 from xdyna.ui.problems import explained
+from xdyna.ui.server_settings import server_settings
 
 MAX_PROBLEMS = 1000
-MAX_EVENT_THREADS = 36
-"""A job that waits holds one. The server has about 20 more, most of them the detectors'."""
+MIN_EVENT_THREADS = 36
+"""For handling events. The server has about 20 more, most of them the detectors'."""
 _CURRENT_ITERATOR = ContextVar[Any]("current iterator", default=None)
 _CURRENT_VISITOR = ContextVar[Visitor]("current visitor")
 """Of the event that is being handled."""
@@ -41,8 +42,9 @@ class PageBlocks(gr.Blocks):
         self._problems = OrderedDict[tuple[str, int], str]()
 
     def run_startup_events(self) -> None:
-        """Start as the base class does, with a bound on the threads that handle events."""
-        to_thread.current_default_thread_limiter().total_tokens = MAX_EVENT_THREADS
+        """Start as the base class does, with a bound on the threads that handle events: a job that waits holds one."""
+        threads = max(MIN_EVENT_THREADS, 2 * server_settings().max_waiting - 4)
+        to_thread.current_default_thread_limiter().total_tokens = threads
         super().run_startup_events()
 
     async def process_api(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Who asks, and what only they are told: the request behind the event that is being handled."""
 
+from ipaddress import ip_address
 from typing import Any
 
 from gradio.context import LocalContext
@@ -16,8 +17,16 @@ def visitor() -> Visitor:
 def visitor_of(request: Any) -> Visitor:
     """Return whom a request of Gradio's belongs to; calls from inside this process have none."""
     client = getattr(request, "client", None)
-    session = str(getattr(request, "session_hash", None) or "")
-    return Visitor(address=str(client.host) if client else "", session=session)
+    host, session = str(client.host) if client else "", str(getattr(request, "session_hash", None) or "")
+    # A private address may be a proxy's: it does not tell who is behind it, so every session stands for itself.
+    return Visitor(address=host if _is_public(host) else f"{host} {session}", session=session)
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def tell_place(waiting: Waiting) -> None:

@@ -27,6 +27,7 @@ from xdyna.ui.settings_form import FIELDS
 from xdyna.ui.stepper import add_stepper
 from xdyna.ui.store import STORE
 from xdyna.ui.theme import SCRIPT, STYLES, THEME
+from xdyna.ui.unsaved import UNSAVED
 from xdyna.ui.web_security import WebPolicy, secured
 from xdyna.weights import default_model, is_ready
 
@@ -113,8 +114,10 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
     zero_gpu = bool(os.environ.get("SPACES_ZERO_GPU"))
     if zero_gpu:
         _warm_up(model)  # ZeroGPU packs what is on the device at launch, and its processes inherit it
+    if os.environ.get("SPACE_ID"):  # a Space can be reached through its proxy only, which says who asks
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     STORE.open()
-    STORE.sweep_on_schedule(settings.sweep_every_s)
+    STORE.sweep_on_schedule(settings.sweep_every_s, UNSAVED.drop_expired)
     demo = build_demo(model)
     demo.launch(
         server_name=host,

@@ -51,6 +51,12 @@ class Preparation:
                     yield progress  # also without news: a job can be cancelled between yields only
                 shown = progress
 
+    def drop(self) -> None:
+        """Forget the result, unless somebody follows who has not read it yet: they would wait for it for ever."""
+        with self._changed:
+            if not self._listeners:
+                self.conditions = None
+
     @contextmanager
     def _listening(self) -> Iterator[None]:
         with self._changed:
@@ -124,7 +130,7 @@ class Preparations:
             conditions = preparation.conditions
             kept += num_bytes(conditions) if conditions is not None else 0
             if kept > MAX_KEPT_BYTES:
-                preparation.conditions = None
+                preparation.drop()
 
 
 def num_bytes(value: Any) -> int:

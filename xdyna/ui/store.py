@@ -10,7 +10,8 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -30,7 +31,7 @@ SERVER, TEMPORARY = "server-", "tmp"
 
 
 class FileStore:
-    """Holds each server's files in a folder of its own, under a common base that all servers of one user sweep.
+    """Holds each server's files in a folder of its own, under a common base where each sweeps what dead ones left.
 
     A server that starts takes the first folder that no running server has, so that what its predecessor left is its
     own: a page that is still open in a browser finds its files again, and they grow old like all others.
@@ -103,28 +104,51 @@ class FileStore:
         return bool(inside) and str(real) == path and real.is_file()
 
     def sweep(self) -> None:
-        """Delete what has expired, then the oldest until the rest fits, in the folders of all servers."""
+        """Delete what has expired, then the oldest until the rest fits: of this server and of those that are dead."""
+        with ExitStack() as locks:
+            self._sweep([server for server in self.base.glob(f"{SERVER}*/") if self._may_sweep(server, locks)])
+
+    def _may_sweep(self, server: Path, locks: ExitStack) -> bool:
+        """Tell whether a folder is this server's, or of a dead one, and hold it; others have settings of their own."""
+        if self._lock is not None and server == self.folder:
+            return True
+        try:
+            locks.enter_context(FileLock(server.with_suffix(".lock"), timeout=0, thread_local=False))
+            return True
+        except Timeout:
+            return False
+
+    def _sweep(self, servers: Sequence[Path]) -> None:
         kept = 0
-        for path, changed in sorted(self._units(), key=lambda unit: -unit[1]):
+        for path, changed in sorted(self._units(servers), key=lambda unit: -unit[1]):
             kept += _size(path)
             if kept > self.max_bytes or self._expired(changed):
-                _remove(path)
-        for folder in self._folders():
+                try:
+                    _remove(path)
+                except OSError as error:  # one that cannot go must not keep the others
+                    logger.warning("could not delete a file: %s", error)
+        for folder in self._folders(servers):
             if self.clock() - _changed(folder) >= min(EMPTY_FOLDER_S, self.keep_s):
                 try:
                     folder.rmdir()
                 except OSError:  # it is not empty
                     continue
 
-    def sweep_on_schedule(self, every_s: float) -> None:
-        """Sweep now, and then for as long as the server runs, visitors or not."""
+    def sweep_on_schedule(self, every_s: float, also: Callable[[], None] = lambda: None) -> None:
+        """Sweep now, and then for as long as the server runs, visitors or not.
+
+        Args:
+            every_s: The seconds between two sweeps.
+            also: Drops what the memory holds in place of files.
+        """
 
         def sweep() -> None:
             while True:
                 try:
+                    also()
                     self.sweep()
-                except OSError as error:  # a file that went meanwhile: the next round sees to the rest
-                    logger.warning("could not sweep the files: %s", error)
+                except Exception:  # such as a file that went meanwhile: the next round sees to the rest
+                    logger.exception("could not sweep the files")
                 time.sleep(every_s)
 
         threading.Thread(target=sweep, name="sweep-files", daemon=True).start()
@@ -143,9 +167,10 @@ class FileStore:
                 "XDYNA_RESULTS to a folder that this user may write."
             ) from error
 
-    def _units(self) -> Iterator[tuple[Path, float]]:
-        """What is deleted as a whole, with its age: a result with all its files, any other file alone."""
-        for server in self.base.glob(f"{SERVER}*/"):
+    @staticmethod
+    def _units(servers: Sequence[Path]) -> Iterator[tuple[Path, float]]:
+        """Yield what is deleted as a whole, with its age: a result with all its files, any other file alone."""
+        for server in servers:
             for top in server.iterdir():
                 is_result = RESULT_ID.fullmatch(top.name) and top.is_dir()
                 inside = [top] if is_result or not top.is_dir() else top.rglob("*")
@@ -153,9 +178,9 @@ class FileStore:
                     if is_result or not path.is_dir():
                         yield path, _changed(path)
 
-    def _folders(self) -> list[Path]:
-        """All folders that may go once they are empty, the innermost first."""
-        servers = list(self.base.glob(f"{SERVER}*/"))
+    @staticmethod
+    def _folders(servers: Sequence[Path]) -> list[Path]:
+        """Return all folders that may go once they are empty, the innermost first."""
         found = {path for server in servers for path in server.rglob("*/")} - {path / TEMPORARY for path in servers}
         return sorted(found, key=lambda path: -len(path.parts))
 
@@ -166,7 +191,14 @@ class FileStore:
 def default_base() -> Path:
     """Return a folder of our own in `XDYNA_RESULTS`, in `GRADIO_TEMP_DIR`, or among the temporary files."""
     chosen = os.environ.get("XDYNA_RESULTS") or os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
-    return Path(chosen).absolute() / f"xdyna-files-{getpass.getuser()}"
+    return Path(chosen).absolute() / f"xdyna-files-{_user()}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # containers can run as a number that has no name
+        return str(os.getuid())
 
 
 def _changed(path: Path) -> float:

@@ -50,14 +50,18 @@ class UnsavedResults:
         Raises:
             UnsavedResultError: they are kept.
         """
-        with self._lock:
-            self._results[request] = self.clock(), result
-            self._drop()
         try:
-            folder = self.new_folder()
-        except OSError as error:
-            raise UnsavedResultError(Path(), result.files, error.strerror or str(error)) from error
-        write_files(folder, result.files)
+            try:
+                folder = self.new_folder()
+            except OSError as error:
+                raise UnsavedResultError(Path(), result.files, error.strerror or str(error)) from error
+            write_files(folder, result.files)
+        except UnsavedResultError:
+            with self._lock:
+                self._results[request] = self.clock(), result
+                self._results.move_to_end(request)
+                self._drop()
+            raise
         with self._lock:
             self._results.pop(request, None)
         return folder
@@ -69,11 +73,17 @@ class UnsavedResults:
             kept = self._results.get(request)
             return kept[1] if kept else None
 
+    def drop_expired(self) -> None:
+        """Drop what is too old, also while nobody asks."""
+        with self._lock:
+            self._drop()
+
     def _drop(self) -> None:
         size = 0
-        for request, (since, result) in reversed(list(self._results.items())):
+        for place, (request, (since, result)) in enumerate(reversed(list(self._results.items()))):
             size += sum(map(len, result.files.values()))
-            if size > self.max_bytes or self.clock() - since >= self.keep_s:
+            too_much = place > 0 and size > self.max_bytes  # the newest was promised just now
+            if too_much or self.clock() - since >= self.keep_s:
                 del self._results[request]
 
 

@@ -1,6 +1,6 @@
 """Which requests the page answers, and what its answers allow a browser to do.
 
-Everything here looks at headers only and never at bodies, so uploads and progress stream through untouched.
+Everything here looks at headers only and never at bodies; `ShortNames` reads the small ones.
 """
 
 import os
@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xdyna.schema import InputError
+from xdyna.ui.names_sent import ShortNames
 
 TOKEN_HEADER = "x-xdyna-token"
 MAX_BODY_BYTES = 8 * 2**20
@@ -225,7 +226,7 @@ def secured(policy: WebPolicy) -> Callable[[Starlette], AbstractAsyncContextMana
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         assert app.middleware_stack is not None, "a lifespan is run by the stack"
-        app.middleware_stack = WebSecurity(app.middleware_stack, policy)
+        app.middleware_stack = WebSecurity(ShortNames(app.middleware_stack, UPLOADS), policy)
         yield
 
     return lifespan

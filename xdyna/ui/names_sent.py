@@ -1,0 +1,54 @@
+"""How long the names may be that a client gives itself: Gradio keeps them, for thousands of sessions."""
+
+import json
+from collections.abc import Iterator
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_NAME_LETTERS = 100
+NAMES = ("session_hash", "event_id")
+REFUSED = f"A session or an event has a name of at most {MAX_NAME_LETTERS} letters."
+
+
+class ShortNames:
+    """ASGI middleware that refuses requests of which Gradio would keep megabytes.
+
+    It reads bodies as a whole: `WebSecurity`, which has to be around it, bounds them.
+
+    Args:
+        app: What answers all other requests.
+        streamed: The paths whose bodies are too large to be read here begin with this.
+    """
+
+    def __init__(self, app: ASGIApp, streamed: str) -> None:
+        self.app, self.streamed = app, streamed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].startswith(self.streamed):
+            await self.app(scope, receive, send)
+            return
+        messages: list[Message] = []
+        while not messages or messages[-1].get("more_body"):
+            messages.append(await receive())
+        if _has_long_name(b"".join(message.get("body", b"") for message in messages)):
+            await PlainTextResponse(REFUSED, 400)(scope, receive, send)
+            return
+        unread: Iterator[Message] = iter(messages)
+
+        async def receive_again() -> Message:
+            message = next(unread, None)
+            return message if message is not None else await receive()
+
+        await self.app(scope, receive_again, send)
+
+
+def _has_long_name(body: bytes) -> bool:
+    if len(body) <= MAX_NAME_LETTERS:
+        return False
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):  # whoever reads it will say so
+        return False
+    return isinstance(content, dict) and any(len(str(content.get(name, ""))) > MAX_NAME_LETTERS for name in NAMES)
