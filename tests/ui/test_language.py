@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,12 +16,17 @@ import pytest
 
 from xdyna.backends import BACKENDS
 from xdyna.backends.main_memory import check_main_memory
+from xdyna.files import UnsavedResultError
 from xdyna.preprocess import checks
 from xdyna.schema import Check, InputError, Person
 from xdyna.ui.demo import build_demo
+from xdyna.ui.fair_queue import FairQueue, QueueFullError, Visitor
 from xdyna.ui.handlers.check import sight_note
 from xdyna.ui.jobs import require
 from xdyna.ui.language import LANGUAGES, read_phrases
+from xdyna.ui.payloads import NOT_UPLOADED
+from xdyna.ui.problems import explained
+from xdyna.ui.server_settings import ServerSettings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -226,6 +232,34 @@ def test_what_a_visitor_forgets_can_be_said(given: tuple[str | None, str | None,
     with pytest.raises(InputError) as error:
         require(*given)
     assert known(str(error.value))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"max_waiting_per_visitor": 1}, {"max_waiting": 1}, {"max_waiting": 1, "max_waiting_per_visitor": 9}]
+)
+@pytest.mark.parametrize("name", ["me", "another at my address", "elsewhere"])
+def test_that_a_queue_is_full_can_be_said(settings: dict[str, int], name: str) -> None:
+    queue = FairQueue(settings=ServerSettings(**settings))
+    with ExitStack() as stack:
+        for session in ("first", "me"):
+            stack.enter_context(queue.join(Visitor(address="8.8.8.8", session=session), 60.0))
+        address = "1.1.1.1" if name == "elsewhere" else "8.8.8.8"
+        try:
+            stack.enter_context(queue.join(Visitor(address=address, session=name), 60.0))
+        except QueueFullError as error:
+            assert_every_sentence_is_known(str(error))
+
+
+@pytest.mark.parametrize(
+    "error", [UnsavedResultError(Path("folder"), {"xdyna.mp4": b"x"}, "full"), InputError(NOT_UPLOADED)]
+)
+def test_what_went_wrong_with_a_file_can_be_said(error: Exception) -> None:
+    assert_every_sentence_is_known(explained(error))
+
+
+def assert_every_sentence_is_known(text: str) -> None:
+    """As `language.js` says a text that is no phrase as a whole."""
+    assert [part for part in re.split(r"(?<=[.!?]) (?=[A-Z“])", text) if not known(part)] == []
 
 
 @pytest.mark.browser
