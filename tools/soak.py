@@ -1,6 +1,6 @@
 """Load, faults and hostile clients against a page of this checkout's own, on loopback: the table of docs/load.md.
 
-    python tools/soak.py                    # all rows, 20 to 30 minutes on two cores
+    python tools/soak.py                    # all rows, about 20 minutes on two cores
     python tools/soak.py generate_50 upload # some of them
 
 Every row starts a server of its own in a temporary folder, ends it, and is bounded in time. It needs `gradio_client`
@@ -9,6 +9,7 @@ and `psutil`, which the package brings, and touches no other machine.
 
 import argparse
 import io
+import json
 import os
 import shutil
 import signal
@@ -34,6 +35,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 RUN = {"consent": True, "num_frames": 8, "num_inference_steps": 3}
+ANALYSIS = {"consent": True, "num_frames": 8}
 PATIENCE_S = 600.0
 SAMPLE_S = 0.1
 
@@ -97,6 +99,7 @@ def served(folder: Path, **variables: str) -> Iterator[Server]:
     }
     with (folder / "log").open("a") as log:
         process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+        watch = Watch(psutil.Process(process.pid))
         url, give_up_at = f"http://127.0.0.1:{port}/", time.monotonic() + PATIENCE_S
         try:
             while True:
@@ -107,14 +110,12 @@ def served(folder: Path, **variables: str) -> Iterator[Server]:
                     if process.poll() is not None or time.monotonic() > give_up_at:
                         raise RuntimeError((folder / "log").read_text()) from None
                     time.sleep(0.1)
-            server = Server(url, process, folder, Watch(psutil.Process(process.pid)))
+            server = Server(url, process, folder, watch)
             call(server.client(), "/generate", *example(), seed=1)
-            server.watch.begin()
+            watch.begin()
             yield server
         finally:
-            server_watch = locals().get("server")
-            if server_watch:
-                server_watch.watch.stop.set()
+            watch.stop.set()
             process.kill()
             process.wait()
 
@@ -149,33 +150,56 @@ class Answers:
         return f"{text}, {self.lost} lost"
 
 
-def together(clients: list[Client], endpoint: str, pairs: list[tuple[Path, Path]]) -> Answers:
-    """Send one request for each client, all at the same moment: the files are on the server before that."""
-    answers, barrier, lock = Answers(), threading.Barrier(len(clients)), threading.Lock()
+def together(server: Server, endpoint: str, pairs: list[tuple[Path, Path]]) -> Answers:
+    """Send one request for each pair, all at the same moment: the files are on the server before that."""
+    answers, barrier, lock = Answers(), threading.Barrier(len(pairs)), threading.Lock()
+    uploads = {path: upload_file(server, path) for path in {path for pair in pairs for path in pair}}
 
-    def ask(client: Client, pair: tuple[Path, Path]) -> None:
+    def ask(photo: Path, clip: Path) -> None:
+        values = {"photo": uploads[photo], "clip": uploads[clip], **(RUN if endpoint != "analyze" else ANALYSIS)}
         barrier.wait()
         began = time.monotonic()
         try:
-            call(client, endpoint, *pair)
-            with lock:
-                answers.served.append(time.monotonic() - began)
-        except Exception as error:
-            spent, words = time.monotonic() - began, str(error)
-            with lock:
-                if "come back" in words:
-                    answers.refused.append(spent)
-                    answers.words.add(words)
-                else:
-                    answers.lost += 1
-                    print("lost:", words[:200], file=sys.stderr)
+            event, told = post(server, endpoint, values)
+        except httpx.HTTPError as error:
+            event, told = "lost", repr(error)
+        spent = time.monotonic() - began
+        with lock:
+            if event == "complete":
+                answers.served.append(spent)
+            elif "come back" in told:
+                answers.refused.append(spent)
+                answers.words.add(json.loads(told)["error"])
+            else:
+                answers.lost += 1
+                print("lost:", event, told[:200], file=sys.stderr)
 
-    threads = [threading.Thread(target=ask, args=(c, p), daemon=True) for c, p in zip(clients, pairs, strict=True)]
+    threads = [threading.Thread(target=ask, args=pair, daemon=True) for pair in pairs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(PATIENCE_S)
     return answers
+
+
+def upload_file(server: Server, path: Path) -> dict[str, object]:
+    answer = httpx.post(f"{server.url}gradio_api/upload", files={"files": (path.name, path.read_bytes())}, timeout=60)
+    return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}}
+
+
+def post(server: Server, endpoint: str, values: dict[str, object]) -> tuple[str, str]:
+    """Ask as a visitor of one's own; return the last event, "complete" or "error", and what came with it."""
+    address = f"{server.url}gradio_api/call"
+    with httpx.Client(timeout=PATIENCE_S) as client:
+        event = client.post(f"{address}/v2/{endpoint}", json=values).json()["event_id"]
+        with client.stream("GET", f"{address}/{endpoint}/{event}") as stream:
+            name = ""
+            for line in stream.iter_lines():
+                kind, _, content = line.partition(": ")
+                name = content if kind == "event" else name
+                if kind == "data" and name in ("complete", "error"):
+                    return name, content
+    return "lost", "the stream ended"
 
 
 def variants_of_photo(folder: Path, number: int) -> list[tuple[Path, Path]]:
@@ -192,9 +216,7 @@ def variants_of_photo(folder: Path, number: int) -> list[tuple[Path, Path]]:
 
 def fifty(folder: Path, endpoint: str, *, same: bool) -> str:
     with served(folder) as server:
-        clients = [server.client() for _ in range(50)]
-        pairs = [example()] * 50 if same else variants_of_photo(folder, 50)
-        answers = together(clients, endpoint, pairs)
+        answers = together(server, endpoint, [example()] * 50 if same else variants_of_photo(folder, 50))
         alive = server.process.poll() is None
         words = next(iter(sorted(answers.words)), "")
         return f"{answers}; {server.watch}; {'alive' if alive else 'DEAD'}; a refusal: “{words}”"
@@ -202,17 +224,17 @@ def fifty(folder: Path, endpoint: str, *, same: bool) -> str:
 
 def generate_50(folder: Path) -> str:
     """50 clients at once on /generate, each with its own photo"""
-    return fifty(folder, "/generate", same=False)
+    return fifty(folder, "generate", same=False)
 
 
 def generate_50_same(folder: Path) -> str:
     """50 clients at once on /generate, all with the same files"""
-    return fifty(folder, "/generate", same=True)
+    return fifty(folder, "generate", same=True)
 
 
 def analyze_50(folder: Path) -> str:
     """50 clients at once on /analyze, each with its own photo"""
-    return fifty(folder, "/analyze", same=False)
+    return fifty(folder, "analyze", same=False)
 
 
 def twenty_and_one(folder: Path) -> str:
