@@ -216,10 +216,18 @@ def variants_of_photo(folder: Path, number: int) -> list[tuple[Path, Path]]:
 
 def fifty(folder: Path, endpoint: str, *, same: bool) -> str:
     with served(folder) as server:
+        late = Answers()
+        timer = threading.Timer(5, lambda: late.refused.extend(together(server, endpoint, [example()]).refused))
+        timer.start()
         answers = together(server, endpoint, [example()] * 50 if same else variants_of_photo(folder, 50))
+        timer.join()
         alive = server.process.poll() is None
         words = next(iter(sorted(answers.words)), "")
-        return f"{answers}; {server.watch}; {'alive' if alive else 'DEAD'}; a refusal: “{words}”"
+        after = f"{late.refused[0]:.2f} s" if late.refused else "not refused"
+        return (
+            f"{answers}; one more, 5 s later: refused after {after}; {server.watch}; "
+            f"{'alive' if alive else 'DEAD'}; a refusal: “{words}”"
+        )
 
 
 def generate_50(folder: Path) -> str:

@@ -115,7 +115,7 @@ def test_a_setting_out_of_range_is_explained(url: str, visit: Visit) -> None:
     choose_example(page)
     set_number(page, "seed", 2.0**40)
     press(page, "#generate")
-    expect(page.locator("#run-status [role=alert]")).to_contain_text("outside its range")
+    expect(page.locator("#run-status [role=alert]")).to_contain_text("must be between 0 and 2147483647")
     expect_ready(page)
 
 

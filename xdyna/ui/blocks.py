@@ -19,7 +19,7 @@ from xdyna.ui.problems import explained
 from xdyna.ui.server_settings import server_settings
 
 MAX_PROBLEMS = 1000
-MIN_EVENT_THREADS = 36
+MIN_EVENT_THREADS = 32
 """For handling events. The server has about 20 more, most of them the detectors'."""
 _CURRENT_ITERATOR = ContextVar[Any]("current iterator", default=None)
 _CURRENT_VISITOR = ContextVar[Visitor]("current visitor")
@@ -43,7 +43,7 @@ class PageBlocks(gr.Blocks):
 
     def run_startup_events(self) -> None:
         """Start as the base class does, with a bound on the threads that handle events: a job that waits holds one."""
-        threads = max(MIN_EVENT_THREADS, 2 * server_settings().max_waiting - 4)
+        threads = max(MIN_EVENT_THREADS, 2 * server_settings().max_waiting - 8)
         to_thread.current_default_thread_limiter().total_tokens = threads
         super().run_startup_events()
 
@@ -70,7 +70,7 @@ class PageBlocks(gr.Blocks):
         _CURRENT_ITERATOR.set(result["iterator"])
         return result
 
-    async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> list[Any]:
+    async def preprocess_data(self, block_fn: Any, inputs: Any, state: Any, *args: Any, **kwargs: Any) -> list[Any]:
         """Check what the client sent, then convert it as the base class does.
 
         A job that its queue would refuse is refused here: converting its inputs takes Gradio longer than all the rest.
@@ -82,8 +82,9 @@ class PageBlocks(gr.Blocks):
                 raise InputError(f"{block_fn.api_name} takes {wanted} values, got {given}. Its API page lists them.")
             for component, value in zip(block_fn.inputs, inputs, strict=True):
                 if not component.stateful:  # states stay on the server
-                    check_payload(component, value)
-            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+                    known = state is not None and component._id in state
+                    check_payload(state[component._id] if known else component, value)  # with this session's range
+            return await super().preprocess_data(block_fn, inputs, state, *args, **kwargs)
 
     def last_problem(self, session_hash: str, event: int) -> str | None:
         """Return the words with which an event of a session ended the last time, if it failed, once.

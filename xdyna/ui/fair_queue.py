@@ -254,7 +254,7 @@ class FairQueue:
         last = self._waiting(order, len(order))
         free = self._waiting(order, min(len(order), self.turns))
         raise QueueFullError(
-            f"{full} You would be number {last.position} with {_minutes(last.seconds)} to wait. {KEPT}: come back in "
+            f"{full} You would be number {last.position + len(self._entering)} with {_minutes(last.seconds)} to wait. {KEPT}: come back in "
             f"{_minutes(free.seconds)}."
         )
 

@@ -33,6 +33,9 @@ def check_payload(component: Component, value: Any) -> None:
         _check_files(value)
     elif isinstance(component, NUMBERS):
         _check(component, value, isinstance(value, int | float) and not isinstance(value, bool), "a number")
+        low, high = component.minimum, component.maximum
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise InputError(f"{_name(component)} must be between {low} and {high}, got {value}.")
     elif isinstance(component, gr.Checkbox):
         _check(component, value, isinstance(value, bool), "true or false")
     elif isinstance(component, TEXTS):
