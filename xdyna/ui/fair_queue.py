@@ -253,8 +253,9 @@ class FairQueue:
         order = [*self.called, *self._order()]
         last = self._waiting(order, len(order))
         free = self._waiting(order, min(len(order), self.turns))
+        number = last.position + len(self._entering)
         raise QueueFullError(
-            f"{full} You would be number {last.position + len(self._entering)} with {_minutes(last.seconds)} to wait. {KEPT}: come back in "
+            f"{full} You would be number {number} with {_minutes(last.seconds)} to wait. {KEPT}: come back in "
             f"{_minutes(free.seconds)}."
         )
 
