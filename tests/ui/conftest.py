@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from ui.slow_backend import SlowBackend
 
+import xdyna.backends
 from xdyna.ui.store import STORE
 
 if TYPE_CHECKING:
@@ -92,6 +94,13 @@ def own_store(folder: Path) -> Iterator[Path]:
         patch.setattr(STORE, "base", folder)
         yield folder
     STORE.close()
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> SlowBackend:
+    backend = SlowBackend()
+    monkeypatch.setattr(xdyna.backends, "load", lambda *_: backend)
+    return backend
 
 
 @pytest.fixture(scope="session")

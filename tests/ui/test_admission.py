@@ -49,13 +49,6 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> Prepared:
     return prepared
 
 
-@pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> SlowBackend:
-    backend = SlowBackend()
-    monkeypatch.setattr(xdyna.backends, "load", lambda *_: backend)
-    return backend
-
-
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, own_store(tmp_path_factory.mktemp("files")):

@@ -19,7 +19,6 @@ from ui.conftest import free_port, own_store, served
 from ui.slow_backend import SlowBackend
 from ui.visitor import EXAMPLES, choose_example, expect_text, go, make_fast, press, set_number, upload
 
-import xdyna.backends
 from xdyna.ui.blocks import PageBlocks
 from xdyna.ui.demo import launch
 from xdyna.ui.gpu import RUN_QUEUE
@@ -29,13 +28,6 @@ pytestmark = pytest.mark.browser
 
 Visit = Callable[..., Page]
 Serve = Callable[[], str]
-
-
-@pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> SlowBackend:
-    backend = SlowBackend()
-    monkeypatch.setattr(xdyna.backends, "load", lambda *_: backend)
-    return backend
 
 
 @pytest.fixture

@@ -46,13 +46,6 @@ pytestmark = pytest.mark.browser
 Visit = Callable[..., Page]
 
 
-@pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> SlowBackend:
-    backend = SlowBackend()
-    monkeypatch.setattr(xdyna.backends, "load", lambda *_: backend)
-    return backend
-
-
 @pytest.fixture(scope="module")
 def slow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, own_store(tmp_path_factory.mktemp("files")):
