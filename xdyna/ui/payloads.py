@@ -17,6 +17,7 @@ MAX_PAGE_LETTERS = 2_000_000
 FILES = (gr.Image, gr.Video, gr.File)
 NUMBERS = (gr.Slider, gr.Number)
 TEXTS = (gr.Textbox, gr.Dropdown, gr.Radio)
+PLAIN = (*NUMBERS, *TEXTS, gr.Checkbox, gr.CheckboxGroup)
 OF_THE_PAGE = (gr.HTML, gr.BrowserState)
 
 
