@@ -110,11 +110,12 @@ class PuppetModel:
                 figure = end.value
                 break
         offsets = expression_offsets(conditions.face_landmarks)
+        swing = figure.swing(conditions.fps, settings.wind)
         frames = np.empty((len(skeletons), *conditions.size, 3), np.uint8)
         small: list[NDArray[np.uint8]] = []
         for k, skeleton in enumerate(skeletons):
             expression = None if offsets is None else offsets[k]
-            frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale)
+            frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale, swing=swing)
             small.append(_small(frames[k]))
             shown = np.stack(small) if len(small) % PREVIEW_EVERY == 0 or len(small) == len(frames) else None
             yield run.progress(DRAWING, len(small), len(frames), shown)
@@ -152,5 +153,5 @@ PUPPET = Puppet(
     sees="The driver's pose with the proportions of the photo's person.",
     defaults=replace(AnimationSettings(), num_frames=32, retarget=True),
     needs=frozenset({"pose", "face"}),
-    options=("retarget", "nudge_x", "nudge_y", "controlnet_face_scale"),
+    options=("retarget", "nudge_x", "nudge_y", "controlnet_face_scale", "wind"),
 )
