@@ -19,6 +19,7 @@ from xdyna.schema import NUM_BODY_JOINTS, Floats, Image, Mask, Pose
 STAGES = ("Cutting out the person", "Filling the background", "Building the mesh")
 MARGIN = 0.15  # by which a person that the picture cuts goes on beyond it, in longer sides
 PADDING_PX = 2
+OPAQUE = 0.99
 SPACING = 14 / 896  # edges of the mesh, in longer sides
 
 
@@ -130,7 +131,12 @@ def _around_person(
         The upper left corner, x, y in pixels of the canvas, and photo, matte and plate.
     """
     margin = round(MARGIN * max(matte.shape))
-    wide = [cv2.copyMakeBorder(picture, *(margin,) * 4, cv2.BORDER_REPLICATE) for picture in (photo, matte, plate)]
+    wide, mirrored = (
+        [cv2.copyMakeBorder(picture, *(margin,) * 4, border) for picture in (photo, matte, plate)]
+        for border in (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
+    )
+    # Cloth that the edge cuts goes on as its own mirror image, and as stripes where that would show something else.
+    wide[0] = np.where((np.minimum(wide[1], mirrored[1]) > OPAQUE)[..., None], mirrored[0], wide[0])
     if not np.nanmax(rest[:NUM_BODY_JOINTS, 1]) > photo.shape[0] - 1:
         wide[1][-margin:] = 0
         wide[0][-margin:] = wide[2][-margin:]

@@ -20,7 +20,7 @@ NEAR = 0.08  # how far clothes and hair reach beyond the drawn pose, in body siz
 HAIR_RADIUS, HAIR_EPSILON = 6, 40.0  # of the guided filter, for a picture of WORKING_SIDE_PX; levels squared
 GAIN = 1.7  # of the soft edge: a filter this wide leaves a veil
 FOREARMS, DOUBTFUL = ((RIGHT_ELBOW, RIGHT_WRIST), (LEFT_ELBOW, LEFT_WRIST)), 0.25
-TOUCHING = 0.15  # share of a border that is covered where a person touches it
+TOUCHING = 0.5  # share of a border that is covered where it stops a person; a sleeve that it cuts does not count
 MAX_BORDERS = 2
 
 
