@@ -11,7 +11,7 @@ from xdyna.puppet.draw import Sheet, draw_over
 from xdyna.puppet.face import Face
 from xdyna.puppet.layers import Layer, cut_layers
 from xdyna.puppet.matte import person_matte
-from xdyna.puppet.mesh import BoneMesh, triangulate
+from xdyna.puppet.mesh import BoneMesh, Rig, triangulate
 from xdyna.puppet.plate import PlateFiller
 from xdyna.puppet.skeleton import Array
 from xdyna.schema import Floats, Image, Mask, Pose
@@ -46,21 +46,25 @@ class Figure:
         self, plate: Image, matte: Floats, parts: list[Part], corner: Array, face: Face | None = None
     ) -> None:
         self.plate, self.matte, self.parts, self.corner, self.face = plate, matte, parts, corner, face
-        self._opaque_plate = cv2.cvtColor(plate, cv2.COLOR_RGB2RGBA).astype(np.uint8)
+        self._rig = Rig([part.mesh for part in parts])
 
-    def draw(self, skeleton: Array, expression: Array | None = None, strength: float = 1.0) -> Image:
+    def draw(
+        self, skeleton: Array, expression: Array | None = None, strength: float = 1.0, plate: Image | None = None
+    ) -> Image:
         """Draw the person in a pose, `(height, width, 3)` uint8 RGB.
 
         Args:
             skeleton: The points of the skeleton, `(25, 2)` in pixels of the canvas.
             expression: The offsets of the face's points, `(68, 2)`, from `expression_offsets`; None for the photo's.
             strength: A factor of these offsets.
+            plate: Another background for this frame, `(height, width, 3)` uint8 RGB; None for the photo's.
         """
         if self.face is not None and expression is not None:
             (body,) = (part for part in self.parts if part.layer.name == BODY)
             body.sheet.set_texture(self.face.express(expression, strength))
-        shapes = [part.mesh.bend(skeleton - self.corner) + self.corner for part in self.parts]
-        return draw_over(self._opaque_plate, [part.sheet for part in self.parts], shapes)
+        shapes = [shape + self.corner for shape in self._rig.bend(skeleton - self.corner)]
+        background = self.plate if plate is None else plate
+        return draw_over(background, [part.sheet for part in self.parts], shapes)
 
 
 def build_figure(
