@@ -44,7 +44,7 @@ class Eyes:
 
     def __init__(self) -> None:
         self._next = deque[Image]()
-        self._find_face = FaceLandmarker().__enter__()
+        self._find_face = FaceLandmarker(tracking=True).__enter__()
         self._poses: Iterator[Pose] | None = None
         self._size = (0, 0)
 

@@ -23,9 +23,11 @@ from xdyna.puppet.skeleton import PARENTS, Array, body_size
 from xdyna.schema import Pose
 
 MIN_CALM_FRAMES, MIN_CALM_S = 6, 0.6  # that proportions and place are measured in
-MAX_CALM_SPEED = 0.6  # torsos per second, of neck and nose
-PATIENCE_S = 4.0  # after which a driver who does not hold still is taken as they are
-MIN_CUTOFF_HZ, BETA = 2.0, 1.5  # of the filter; speeds in torsos per second
+MAX_CALM_SPEED = 0.8  # torsos per second, of neck and nose
+PATIENCE_S = 2.5  # after which a driver who does not hold still is taken as they are
+MIN_CUTOFF_HZ, BETA = 1.5, 8.0  # of the filter, whose delay is 30 to 60 ms; speeds in body sizes per second
+LEARN_EVERY_S, MEASURED = 0.25, 80  # proportions are those of the last 20 s,
+ADOPT_S = 0.7  # and come in over that time
 RETURN_S = 0.5  # in which a limb that is out of sight goes back to the photo's pose
 RELEASE_S = 0.2  # in which a foot that stood comes along again
 
@@ -65,12 +67,11 @@ class Calibration:
         return None
 
     def _measured(self, frames: list[tuple[float, Pose]], frame_size: tuple[int, int]) -> "LiveMotion":
-        clip = concatenate(pose for _, pose in frames)
-        matrix = align(self._reference, clip, frame_size, self._size).matrix
-        placed = clip.transformed(matrix)
-        whole = replace(placed, body=bridged(placed.body))
-        proportions = Proportions.between(self._reference, whole, self._rest)
-        return LiveMotion(matrix, proportions, self._rest)
+        matrix = align(self._reference, concatenate(pose for _, pose in frames), frame_size, self._size).matrix
+        motion = LiveMotion(matrix, frames[-1][1], self._reference, self._rest)
+        for at_s, pose in frames:
+            motion.learn(pose.transformed(matrix), at_s)
+        return motion
 
 
 def _speed(before: tuple[float, Pose], now: tuple[float, Pose]) -> float:
@@ -82,16 +83,19 @@ def _speed(before: tuple[float, Pose], now: tuple[float, Pose]) -> float:
 
 
 class LiveMotion:
-    """Follows one driver.
+    """Follows one driver, whose proportions it learns meanwhile.
 
     Args:
         matrix: Camera pixels -> canvas pixels.
-        proportions: The photo's, in the driver's.
+        driver: The driver's pose, one frame, in camera pixels.
+        reference: The photo's pose, one frame, in canvas pixels.
         rest: The photo's skeleton, from `rest_skeleton`.
     """
 
-    def __init__(self, matrix: Matrix, proportions: Proportions, rest: Array) -> None:
-        self._matrix, self._proportions, self._rest = matrix, proportions, rest
+    def __init__(self, matrix: Matrix, driver: Pose, reference: Pose, rest: Array) -> None:
+        self._matrix, self._reference, self._rest = matrix, reference, rest
+        self._seen, self._learned_s = deque([driver.transformed(matrix)], maxlen=MEASURED), -np.inf
+        self._wanted = self._proportions = self._measure()
         self._size = body_size(rest)
         self._body_filter, self._hand_filter = OneEuro(MIN_CUTOFF_HZ, BETA), OneEuro(MIN_CUTOFF_HZ, BETA)
         self._feet = [_Foot(self._size), _Foot(self._size)]
@@ -111,6 +115,8 @@ class LiveMotion:
         step = 1 / 30 if self._at_s is None else max(at_s - self._at_s, 1e-3)
         self._at_s = at_s
         placed = self._calmed(pose.transformed(self._matrix), 1 / step)
+        self.learn(placed, at_s)
+        self._proportions = self._proportions.towards(self._wanted, float(1 - np.exp(-step / ADOPT_S)))
         body = self._held(self._proportions.given_to(placed)[0], step)[None]
         body = with_head(completed(body, self._rest), self._rest, self._proportions.head_reach)
         for foot, ankle in zip(self._feet, (RIGHT_ANKLE, LEFT_ANKLE), strict=True):
@@ -118,6 +124,21 @@ class LiveMotion:
                 body[0, ankle] = foot(body[0, ankle], at_s)
         self._skeleton = extended(body, placed.hands.astype(np.float64), self._size, self._rest)[0]
         return self._skeleton
+
+    def learn(self, placed: Pose, at_s: float) -> None:
+        """Take in how long the limbs look: one that pointed at the camera, or was out of sight, is shown later.
+
+        Args:
+            placed: The driver's pose, one frame, in canvas pixels.
+            at_s: When it was taken, in seconds.
+        """
+        if at_s - self._learned_s >= LEARN_EVERY_S:
+            self._seen.append(placed)
+            self._wanted, self._learned_s = self._measure(), at_s
+
+    def _measure(self) -> Proportions:
+        clip = concatenate(self._seen)
+        return Proportions.between(self._reference, replace(clip, body=bridged(clip.body)), self._rest)
 
     def _calmed(self, pose: Pose, rate: float) -> Pose:
         """Return the pose with less jitter; hands are calmed beside their wrists."""

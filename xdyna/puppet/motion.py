@@ -141,6 +141,20 @@ class Proportions:
         broad = replace(driver, body=_with_breadths(driver.body, self.breadths))
         return retarget(broad, self.limbs).body.astype(np.float64)
 
+    def towards(self, other: Self, share: float) -> Self:
+        """Return these proportions with a share, 0..1, of the way to others; a limb that was unknown begins at 1."""
+
+        def between(one: float, two: float) -> float:
+            return one + share * (two - one)
+
+        limbs = {name: between(self.limbs.get(name, 1.0), ratio) for name, ratio in other.limbs.items()}
+        return replace(
+            self,
+            breadths=tuple(map(between, self.breadths, other.breadths)),
+            limbs=self.limbs | limbs,
+            head_reach=between(self.head_reach, other.head_reach),
+        )
+
 
 def _hips_below(body: Array) -> Array:
     """Return where the hips of an upright body would be, `(2, 2)`, right and left."""

@@ -13,9 +13,9 @@ from xdyna.ui.session import Session
 
 STATIC = Path(__file__).parents[1] / "static"
 INTRO = (
-    "Your camera moves the photo, warped by Puppet, whatever model is chosen. The camera's pictures are stored nowhere. "
-    f"Of what is drawn, the last {KEPT_S:.0f} s stay in the server's memory until {FORGET_S:.0f} s after the end, so "
-    "that you can keep them."
+    "Your camera moves the photo, warped by Puppet, whatever model is chosen. The camera's pictures are stored "
+    f"nowhere. Of what is drawn, the last {KEPT_S:.0f} s stay in the server's memory until {FORGET_S:.0f} s after "
+    "the end, so that you can keep them."
 )
 
 

@@ -1,6 +1,6 @@
 // The camera's pictures go to the server one by one, and what it draws is shown. The value is the mirror's ticket, or
 // "" where none is on. Two pictures are on their way at most: the server looks at one while it draws the other.
-const LONGER_SIDE = 640, QUALITY = 0.8, MAX_ON_THE_WAY = 2, MAX_FAILURES = 20, TELL_EVERY_MS = 1000;
+const LONGER_SIDE = 640, RATE = 20, QUALITY = 0.8, MAX_ON_THE_WAY = 2, MAX_FAILURES = 20, TELL_EVERY_MS = 1000;
 
 const find = (part) => element.querySelector(`[data-part="${part}"]`);
 const sent = document.createElement("canvas");
@@ -86,7 +86,7 @@ const follow = (mine) =>
 const start = async () => {
   stop("asking");
   const mine = turn;
-  const video = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 }, facingMode: "user" };
+  const video = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: RATE }, facingMode: "user" };
   let found;
   try {
     found = await navigator.mediaDevices.getUserMedia({ audio: false, video });
