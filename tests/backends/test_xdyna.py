@@ -95,7 +95,7 @@ def test_a_run_can_begin_from_puppets_frames(backend: XDynaModel) -> None:
 
 
 def test_a_photo_that_puppet_refuses_gives_no_start(backend: XDynaModel) -> None:
-    with pytest.raises(InputError, match="no frames of Puppet's to begin from.* Or set strength to 1"):
+    with pytest.raises(InputError, match=r"no frames of Puppet's to begin from.* Or set strength to 1"):
         events(backend, strength=0.5)
 
 

@@ -30,7 +30,14 @@ from xdyna.pipelines.person import StaticBackground, latent_masks
 from xdyna.pipelines.schedulers import clean_estimate, noise_levels, num_skipped_steps
 from xdyna.pipelines.spread import predict_together
 from xdyna.pipelines.unfinished import UnfinishedRun, run_key
-from xdyna.pipelines.xdyna_inputs import check_choice, check_clips, check_decoder, check_masks, check_range, check_start
+from xdyna.pipelines.xdyna_inputs import (
+    check_choice,
+    check_clips,
+    check_decoder,
+    check_masks,
+    check_range,
+    check_start,
+)
 from xdyna.schema import Floats, Frames, Image
 
 Helpers = Callable[[int], Sequence["XDynaPipeline"]]
@@ -341,8 +348,8 @@ class XDynaPipeline(DiffusionPipeline):
             reference_latents: `(1, channels, 1, h, w)` instead of the VAE's.
             latents: `(1, channels, num_frames, h, w)` first noisy latents instead of drawn ones.
             window_offsets: one per step that runs, instead of drawn ones.
-            init_video: `(num_frames, height, width, 3)` uint8 RGB that the run begins from, noised, in the place of the
-                downgraded reference. At a strength of 1 it is ignored.
+            init_video: `(num_frames, height, width, 3)` uint8 RGB that the run begins from, noised, instead of from
+                the downgraded reference. At a strength of 1 it is ignored.
             strength: as in diffusers' video-to-video pipelines, above 0 and at most 1: the share of the steps that
                 run, the last `int(num_inference_steps * strength)`, and so how far the start is noised. The noise is
                 the same at every strength.
