@@ -151,6 +151,8 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--clips", type=int, metavar="N", help="clips with a person (default 100)")
     bench.add_argument("--scenes", type=int, metavar="N", help="clips without one (default 40)")
     bench.add_argument("--steps", type=int, metavar="N", help="of the sampler (default 3)")
+    bench.add_argument("--strength", type=float, metavar="X", help="below 1 begin from Puppet's frames (default 1)")
+    bench.add_argument("--videos", action="store_true", help="keep every clip in OUT/videos, for `xdyna evaluate`")
     bench.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the clips (default 128x224)")
     bench.add_argument(
         "--ablations", action="store_true", help="train and score the ablations of table 4 at small scale; resumable"
