@@ -12,7 +12,7 @@ from xdyna.puppet.face import Face
 from xdyna.puppet.layers import Layer, cut_layers
 from xdyna.puppet.matte import person_matte
 from xdyna.puppet.mesh import BoneMesh, triangulate
-from xdyna.puppet.plate import PlateFiller
+from xdyna.puppet.plate import WORKING_HOLE_PX, PlateFiller
 from xdyna.puppet.skeleton import Array
 from xdyna.schema import Floats, Image, Mask, Pose
 
@@ -64,7 +64,12 @@ class Figure:
 
 
 def build_figure(
-    photo: Image, pose: Pose, rest: Array, face: Callable[[], Floats], driver_eyes: float = np.nan
+    photo: Image,
+    pose: Pose,
+    rest: Array,
+    face: Callable[[], Floats],
+    driver_eyes: float = np.nan,
+    hole_px: int = WORKING_HOLE_PX,
 ) -> Generator[str, None, Figure]:
     """Cut a person out of a photo and put it on meshes.
 
@@ -75,6 +80,7 @@ def build_figure(
         face: Finds the 68 points of the person's face in it, `(68, 2)`, NaN where there is none; asked while the
             background is being filled.
         driver_eyes: How far the driver's eyes are usually open, from `calm_eye_opening`.
+        hole_px: How finely the background is filled, see `PlateFiller`.
 
     Yields:
         The stage that has ended, of `STAGES`.
@@ -86,7 +92,7 @@ def build_figure(
         InputError: The person cannot be cut out; the message says why and what to do.
     """
     matte = person_matte(photo, pose)
-    filler = PlateFiller(photo, matte)
+    filler = PlateFiller(photo, matte, hole_px=hole_px)
     yield STAGES[0]
     points = face().astype(np.float64)
     plate = filler.result()
