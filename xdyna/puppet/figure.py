@@ -12,7 +12,7 @@ from xdyna.puppet.face import Face
 from xdyna.puppet.layers import Layer, cut_layers
 from xdyna.puppet.matte import person_matte
 from xdyna.puppet.mesh import BoneMesh, Rig, triangulate
-from xdyna.puppet.plate import PlateFiller
+from xdyna.puppet.plate import WORKING_HOLE_PX, PlateFiller
 from xdyna.puppet.skeleton import Array, body_size
 from xdyna.puppet.swing import Swing, freedom
 from xdyna.schema import NUM_BODY_JOINTS, Floats, Image, Mask, Pose
@@ -97,7 +97,12 @@ class Figure:
 
 
 def build_figure(
-    photo: Image, pose: Pose, rest: Array, face: Callable[[], Floats], driver_eyes: float = np.nan
+    photo: Image,
+    pose: Pose,
+    rest: Array,
+    face: Callable[[], Floats],
+    driver_eyes: float = np.nan,
+    hole_px: int = WORKING_HOLE_PX,
 ) -> Generator[str, None, Figure]:
     """Cut a person out of a photo and put it on meshes.
 
@@ -108,6 +113,7 @@ def build_figure(
         face: Finds the 68 points of the person's face in it, `(68, 2)`, NaN where there is none; asked while the
             background is being filled.
         driver_eyes: How far the driver's eyes are usually open, from `calm_eye_opening`.
+        hole_px: How finely the background is filled, see `PlateFiller`.
 
     Yields:
         The stage that has ended, of `STAGES`.
@@ -119,7 +125,7 @@ def build_figure(
         InputError: The person cannot be cut out; the message says why and what to do.
     """
     matte = person_matte(photo, pose)
-    filler = PlateFiller(photo, matte)
+    filler = PlateFiller(photo, matte, hole_px=hole_px)
     yield STAGES[0]
     points = face().astype(np.float64)
     plate = filler.result()
