@@ -54,6 +54,16 @@ def check_payload(component: Component, value: Any) -> None:
         raise TypeError(f"payloads.check_payload does not know {type(component).__name__}")
 
 
+def event_text(event: gr.EventData, name: str) -> str:
+    """Return what the page sent about a click under this name, a text or a number; "" for anything else.
+
+    Gradio hands on whatever arrived.
+    """
+    sent = event._data
+    value = sent.get(name) if isinstance(sent, dict) else None
+    return str(value)[:MAX_LETTERS] if isinstance(value, str | int) else ""
+
+
 def _check_files(value: Any) -> None:
     """One text for every file that is not an upload, so that nobody learns which files exist."""
     files = value if isinstance(value, list) else [value]
