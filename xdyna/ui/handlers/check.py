@@ -197,7 +197,7 @@ def sight_note(model: str, drawing: bool = False) -> str:
     return f'<p class="hint"><b>What {escape(backend.title)} sees.</b> <span>{escape(backend.sees)}</span></p>'
 
 
-def choose_person(event: gr.EventData) -> tuple[Any, Any]:
+def choose_person(event: gr.EventData) -> Updates:
     """A click on somebody: the settings `photo_person` and `clip_person`."""
     where, person = event_text(event, "where"), event_text(event, "person")
     return tuple(int(person) if where == one and person.isdecimal() else gr.skip() for one in ("photo", "clip"))
