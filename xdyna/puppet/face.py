@@ -31,30 +31,48 @@ INSIDE_SHADE = 0.28  # of a mouth, beside its lips
 TEETH_SHADE, TEETH_SHARE, TEETH_HEIGHT = 1.25, 0.45, 0.1  # beside the skin; of the gap; in distances between the eyes
 
 
-def expression_offsets(landmarks: Floats) -> Array | None:
+def expression_offsets(landmarks: Floats, calm: Array | None = None) -> Array | None:
     """Return how far each point is from the driver's own calm face, `(num_frames, 68, 2)`.
 
     Along and across the line of the eyes, in distances between the eyes; the head's place, size and tilt are left
-    out. A head that turns or nods moves the features a little against its outline. The calm face is the median over
-    the clip.
+    out. A head that turns or nods moves the features a little against its outline.
+
+    Args:
+        landmarks: The driver's face, `(num_frames, 68, 2)` in pixels, NaN where no face was found.
+        calm: The driver's calm face, `(68, 2)`; by default that of these frames.
+
+    Returns:
+        The offsets; None where no frame shows a face.
+    """
+    calm = calm_face(landmarks) if calm is None else calm
+    seen = np.isfinite(landmarks[:, 0, 0])
+    if calm is None or not seen.any():
+        return None
+    still, faces = calm @ [1, 1j], landmarks[seen].astype(np.float64) @ [1, 1j]
+    offsets = np.zeros(faces.shape, complex)
+    offsets[:, MOVING_POINTS] = _from_calm(faces, still, CALM_POINTS)[:, MOVING_POINTS]
+    turn = TURN_SHARE * _from_calm(faces, still, SIDE_POINTS)[:, FRONT_POINTS].mean(axis=1)
+    offsets = _bounded(offsets, MAX_OFFSET) + _bounded(turn, MAX_TURN)[:, None] * TURNING
+    frames = np.arange(len(landmarks))
+    moved = np.stack([np.interp(frames, frames[seen], track) for track in offsets.T], axis=1)
+    return np.stack([moved.real, moved.imag], axis=-1)
+
+
+def calm_face(landmarks: Floats) -> Array | None:
+    """Return the driver's usual face, `(68, 2)` in pixels: the median over the frames, laid on the first one.
 
     Args:
         landmarks: The driver's face, `(num_frames, 68, 2)` in pixels, NaN where no face was found.
 
     Returns:
-        The offsets; None where no frame shows a face.
+        The face; None where no frame shows one.
     """
     seen = np.isfinite(landmarks[:, 0, 0])
     if not seen.any():
         return None
     faces = landmarks[seen].astype(np.float64) @ [1, 1j]
-    offsets = np.zeros(faces.shape, complex)
-    offsets[:, MOVING_POINTS] = _from_calm(faces, CALM_POINTS)[:, MOVING_POINTS]
-    turn = TURN_SHARE * _from_calm(faces, SIDE_POINTS)[:, FRONT_POINTS].mean(axis=1)
-    offsets = _bounded(offsets, MAX_OFFSET) + _bounded(turn, MAX_TURN)[:, None] * TURNING
-    frames = np.arange(len(landmarks))
-    moved = np.stack([np.interp(frames, frames[seen], track) for track in offsets.T], axis=1)
-    return np.stack([moved.real, moved.imag], axis=-1)
+    median: Array = np.median(_laid_on(faces, faces[0], CALM_POINTS).view(float).reshape(*faces.shape, 2), axis=0)
+    return median
 
 
 def calm_eye_opening(landmarks: Floats) -> float:
@@ -124,10 +142,10 @@ class Face:
             canvas.drawPath(_polygon(np.concatenate([upper, upper[3:0:-1] + height * down])), _fill(self._teeth))
 
 
-def _from_calm(faces: NDArray[np.complex128], points: list[int]) -> NDArray[np.complex128]:
-    """Return how far each point is from its median, `(num_faces, 68)`, once some of them lie on theirs."""
-    first = _laid_on(faces, faces[0], points)
-    calm = np.median(first.view(float).reshape(*faces.shape, 2), axis=0) @ [1, 1j]
+def _from_calm(
+    faces: NDArray[np.complex128], calm: NDArray[np.complex128], points: list[int]
+) -> NDArray[np.complex128]:
+    """Return how far each point is from the calm face's, `(num_faces, 68)`, once some of them lie on its own."""
     return (_laid_on(faces, calm, points) - calm) / _eye_line(calm)
 
 

@@ -12,14 +12,15 @@ from xdyna.puppet.face import Face
 from xdyna.puppet.layers import Layer, cut_layers
 from xdyna.puppet.matte import person_matte
 from xdyna.puppet.mesh import BoneMesh, Rig, triangulate
-from xdyna.puppet.plate import PlateFiller
+from xdyna.puppet.plate import WORKING_HOLE_PX, PlateFiller
 from xdyna.puppet.skeleton import Array, body_size
 from xdyna.puppet.swing import Swing, freedom
-from xdyna.schema import Floats, Image, Mask, Pose
+from xdyna.schema import NUM_BODY_JOINTS, Floats, Image, Mask, Pose
 
 STAGES = ("Cutting out the person", "Filling the background", "Building the mesh")
 MARGIN = 0.15  # by which a person that the picture cuts goes on beyond it, in longer sides
 PADDING_PX = 2
+OPAQUE = 0.99
 SPACING = 14 / 896  # edges of the mesh, in longer sides
 
 
@@ -96,7 +97,12 @@ class Figure:
 
 
 def build_figure(
-    photo: Image, pose: Pose, rest: Array, face: Callable[[], Floats], driver_eyes: float = np.nan
+    photo: Image,
+    pose: Pose,
+    rest: Array,
+    face: Callable[[], Floats],
+    driver_eyes: float = np.nan,
+    hole_px: int = WORKING_HOLE_PX,
 ) -> Generator[str, None, Figure]:
     """Cut a person out of a photo and put it on meshes.
 
@@ -107,6 +113,7 @@ def build_figure(
         face: Finds the 68 points of the person's face in it, `(68, 2)`, NaN where there is none; asked while the
             background is being filled.
         driver_eyes: How far the driver's eyes are usually open, from `calm_eye_opening`.
+        hole_px: How finely the background is filled, see `PlateFiller`.
 
     Yields:
         The stage that has ended, of `STAGES`.
@@ -118,12 +125,12 @@ def build_figure(
         InputError: The person cannot be cut out; the message says why and what to do.
     """
     matte = person_matte(photo, pose)
-    filler = PlateFiller(photo, matte)
+    filler = PlateFiller(photo, matte, hole_px=hole_px)
     yield STAGES[0]
     points = face().astype(np.float64)
     plate = filler.result()
     yield STAGES[1]
-    corner, pictures = _around_person(photo, matte, plate)
+    corner, pictures = _around_person(photo, matte, plate, rest)
     size = (photo.shape[0], photo.shape[1])
     layers = cut_layers(*pictures, rest - corner, _inside(size, corner, pictures[1].shape))
     spacing = SPACING * max(size)
@@ -153,14 +160,26 @@ def _inside(size: tuple[int, int], corner: Array, shape: tuple[int, ...]) -> Mas
     return (x >= 0) & (y >= 0) & (x < size[1]) & (y < size[0])
 
 
-def _around_person(photo: Image, matte: Floats, plate: Image) -> tuple[Array, tuple[Image, Floats, Image]]:
+def _around_person(
+    photo: Image, matte: Floats, plate: Image, rest: Array
+) -> tuple[Array, tuple[Image, Floats, Image]]:
     """Cut the pictures to the person, who goes on into a margin where the picture's edge cuts.
+
+    Below the picture only what the skeleton has there goes on: feet that stand on its edge would become pillars.
 
     Returns:
         The upper left corner, x, y in pixels of the canvas, and photo, matte and plate.
     """
     margin = round(MARGIN * max(matte.shape))
-    wide = [cv2.copyMakeBorder(picture, *(margin,) * 4, cv2.BORDER_REPLICATE) for picture in (photo, matte, plate)]
+    wide, mirrored = (
+        [cv2.copyMakeBorder(picture, *(margin,) * 4, border) for picture in (photo, matte, plate)]
+        for border in (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
+    )
+    # Cloth that the edge cuts goes on as its own mirror image, and as stripes where that would show something else.
+    wide[0] = np.where((np.minimum(wide[1], mirrored[1]) > OPAQUE)[..., None], mirrored[0], wide[0])
+    if not np.nanmax(rest[:NUM_BODY_JOINTS, 1]) > photo.shape[0] - 1:
+        wide[1][-margin:] = 0
+        wide[0][-margin:] = wide[2][-margin:]
     differs = (cv2.absdiff(wide[0], wide[2]).max(axis=-1) > 0) | (wide[1] > 0)
     left, top, width, height = cv2.boundingRect(differs.astype(np.uint8))
     left, top = max(0, left - PADDING_PX), max(0, top - PADDING_PX)
