@@ -61,9 +61,7 @@ def measures_table(takes: Sequence[Take]) -> str:
 def differences_table(takes: Sequence[Take]) -> str:
     """The settings that are not the same in all takes; everything else is."""
     recipes = [
-        {"model": take.recipe.model, "revision": take.recipe.revision}
-        | _meant(take.recipe.model, take.recipe.settings)
-        for take in takes
+        {"model": take.recipe.model, "revision": take.recipe.revision} | _supported(take.recipe) for take in takes
     ]
     # A setting that only some models have differs where those that have it disagree.
     found = {
