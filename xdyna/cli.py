@@ -400,7 +400,9 @@ def _save_finished(folder: Path, takes: "list[Take]", alone: bool) -> Path:
 
 def _prepare(options: argparse.Namespace) -> None:
     from xdyna.animate import prepare
+    from xdyna.motion_preview import see_it_move
     from xdyna.preview import write_previews
+    from xdyna.recipe import Recipe, write_result
 
     output: Path = options.output
     model, settings = _model_and_settings(options)
@@ -409,6 +411,13 @@ def _prepare(options: argparse.Namespace) -> None:
     seen = BACKENDS[model].prepare(conditions, settings)
     for path in write_previews(conditions, output, seen, BACKENDS[model].driven_by(conditions, settings)):
         print(path)
+    try:
+        moved = _watched(see_it_move(conditions, settings), Animation)
+    except InputError as error:  # all else is there
+        print(f"no moved.mp4: {error}")
+        return
+    write_result(output / "moved.mp4", moved.video, Recipe.of(moved, replace(settings, save_recipe=False)))
+    print(output / "moved.mp4")
 
 
 def _weights(options: argparse.Namespace) -> None:

@@ -221,6 +221,9 @@ class AnimationSettings:
     sway: float = setting(
         0.4, "How far the person of a live photo sways and breathes; 0 holds still.", low=0.0, high=1.0, step=0.05
     )
+    wind: float = setting(
+        0.0, "Wind in hair and loose clothes; without it they only swing after the body.", low=0.0, high=1.0, step=0.05
+    )
     keep_sound: bool = setting(True, "Put the clip's sound under the result.")
     ai_label: bool = setting(True, "Draw a small AI-generated label into the video.")
     save_recipe: bool = setting(
