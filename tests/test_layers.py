@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "puppet": {"preprocess", "schema"},
     "weights": {"models", "pipelines", "schema"},
     "backends": {"config", "photo", "pipelines", "preprocess", "puppet", "schema", "weights"},
+    "motion_preview": {"backends", "config", "preprocess", "schema"},
     "presets": {"backends", "config"},
     "estimates": {"backends", "config"},
     "animate": {"backends", "config", "preprocess", "schema"},
@@ -35,7 +36,8 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"preprocess", "schema", "video"},
     "training": {"config", "models", "pipelines", "preprocess", "schema", "video", "weights", "world"},
     "benchmark": {
-        *("backends", "evaluation", "models", "pipelines", "preprocess", "schema", "training", "weights", "world"),
+        *("backends", "evaluation", "models", "pipelines", "preprocess", "schema", "training", "video", "weights"),
+        "world",
     },
     "ui": {
         *(
@@ -51,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
             "schema",
             "video",
         ),
-        *("estimates", "presets", "weights"),
+        *("estimates", "motion_preview", "presets", "weights"),
     },
 }
 ENTRIES = {"cli", "__main__"}  # these may import everything

@@ -39,7 +39,7 @@ MAX_EVENTS, MIN_JOBS = 200, 40
 MAX_UPLOAD = "200mb"
 WARM_UP_AFTER_S = 10
 QUEUES = {
-    **dict.fromkeys(("analyze", "page_analyse"), ANALYSIS_QUEUE),
+    **dict.fromkeys(("analyze", "see_it_move", "page_analyse"), ANALYSIS_QUEUE),
     "page_mirror": MIRROR_QUEUE,
     **dict.fromkeys(("generate", "compare", "page_generate", "page_compare"), RUN_QUEUE),
 }
