@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
@@ -219,12 +219,11 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _model_and_settings(options: argparse.Namespace) -> tuple[str, AnimationSettings]:
-    from xdyna.weights import default_model
-
     like = _recipe(options.like) if options.like else None
-    model = options.model or (like.model if like and like.model in BACKENDS else default_model())
-    backend, given = BACKENDS[model], {item.name: getattr(options, item.name) for item in fields(AnimationSettings)}
+    given = {item.name: getattr(options, item.name) for item in fields(AnimationSettings)}
     given = {name: value for name, value in given.items() if value is not None}
+    model = options.model or (like.model if like and like.model in BACKENDS else _default_model(options, given))
+    backend = BACKENDS[model]
     if options.clip is None:
         given["live_photo"] = True
     common = backend.defaults
@@ -233,6 +232,17 @@ def _model_and_settings(options: argparse.Namespace) -> tuple[str, AnimationSett
     settings = replace(common, **given)
     backend.check(settings, given)
     return model, settings
+
+
+def _default_model(options: argparse.Namespace, given: Mapping[str, object]) -> str:
+    """Return the best model that can run here; a comparison's variants need one with many settings."""
+    from xdyna.backends.suggest import suggest_model
+    from xdyna.photo import read_photo
+    from xdyna.weights import default_model
+
+    if options.command == "compare" or not options.photo.is_file():  # the file is told about later
+        return default_model()
+    return suggest_model(read_photo(options.photo), given)
 
 
 def _recipe(path: Path) -> "Recipe":

@@ -251,8 +251,8 @@ XDYNA_MINI = XDyna(
     name="xdyna-mini",
     title="xdyna-mini",
     notice=(
-        "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU; "
-        "real photos need the official weights: run `xdyna weights pull` on a machine with a GPU."
+        "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU, "
+        "but blurs real photos: for those choose Puppet, or run `xdyna weights pull` on a machine with a GPU."
     ),
     sees=SEES,
     defaults=replace(OFFICIAL, height=224, width=128, num_inference_steps=3, guidance_scale=1.0),
@@ -260,4 +260,5 @@ XDYNA_MINI = XDyna(
     options=OPTIONS,
     resumes=True,
     spreads=True,
+    drawn_only=True,
 )

@@ -46,6 +46,7 @@ class Session:
         motion: path of a motion file that stands for the clip, or None.
         consent: whether the visitor has the right to use the picture.
         model: key of the backend that makes the visitor's videos.
+        is_model_chosen: whether the visitor has chosen it; until then the photo may bring another.
         settings: an input for every field of `AnimationSettings`, in the order of the fields, wherever on the page
             it is. Pass as `inputs_kwargs`; `settings_form.read_settings` reads them.
         analysis: the last `Analysis`, or None. Setting it to a new one makes the check screen show it.
@@ -59,6 +60,7 @@ class Session:
     motion: gr.File
     consent: gr.Checkbox
     model: gr.Dropdown
+    is_model_chosen: gr.State
     settings: dict[str, Component]
     analysis: gr.State
     result: gr.State

@@ -27,9 +27,8 @@ from xdyna.ui.job_events import Updates, idle, updates
 from xdyna.ui.jobs import animated, require, throttled
 from xdyna.ui.remedies import AGAIN, Problem, problem_of
 from xdyna.ui.session import Analysis, analysed, showing
-from xdyna.ui.settings_form import for_backend, read_settings
+from xdyna.ui.settings_form import read_settings
 from xdyna.ui.unsaved import UNSAVED, UnsavedResult
-from xdyna.weights import is_ready
 
 FILES = {
     "download_video": downloads.VIDEO,
@@ -102,36 +101,6 @@ def generate(
         problem, made = problem_of(error, model, read), None
     if problem and not made:
         yield updates(JOB, **_resting(problem))
-
-
-def choose_model(model: str, **settings: Any) -> tuple[Any, ...]:
-    """Another model: its note, whether Generate can be pressed, and the form with its own settings, in its order.
-
-    What belongs to photo and clip stays; what each model tunes becomes its own default.
-    """
-    backend = BACKENDS[model]
-    try:
-        adopted = backend.adopt(read_settings(settings))
-    except InputError:
-        adopted = backend.defaults
-    tuned = ("height", "width", "num_frames", "fps")
-    adopted = replace(adopted, **{name: getattr(backend.defaults, name) for name in tuned})
-    form = (for_backend(name, getattr(adopted, name), backend) for name in settings)
-    return model_note(model), gr.update(interactive=is_ready(model)), *form
-
-
-def model_choices() -> list[tuple[str, str]]:
-    """Title and key of every backend, and which of them cannot run here yet."""
-    return [
-        (f"{backend.title} · not installed here" if backend.lacking() else backend.title, name)
-        for name, backend in BACKENDS.items()
-    ]
-
-
-def model_note(model: str) -> str:
-    """What a model can do, or why it cannot run here."""
-    backend = BACKENDS[model]
-    return "".join(f'<p class="hint">{escape(text)}</p>' for text in (backend.notice, backend.lacking()) if text)
 
 
 def finish(ticket: Event | None) -> Any:

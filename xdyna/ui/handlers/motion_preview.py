@@ -24,7 +24,7 @@ MOVED = ("moved", "moved_note")
 MOVING = "Moving your photo…"
 ABOUT = (
     "Your photo's own pixels, warped by the first 3 s of the clip: look at timing, crop, person and alignment. "
-    "The model will make its own picture of them."
+    "Only Puppet's results look like this."
 )
 NOT_HERE = "Your photo cannot be shown moving:"
 
