@@ -113,6 +113,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for command in (animate, prepare, compare):
         command.add_argument("--force", action="store_true", help="overwrite an existing output")
+        command.add_argument(
+            "--matte",
+            type=Path,
+            metavar="PNG",
+            help="corrected mask.png of `xdyna prepare`: the photo's person in white",
+        )
 
     weights = commands.add_parser("weights", help="show or fetch the models' weights")
     weights.add_argument("action", choices=("status", "pull"))
@@ -254,7 +260,7 @@ def _recipe(path: Path) -> "Recipe":
 
 
 def _check_inputs(options: argparse.Namespace) -> None:
-    for path in (options.photo, options.clip):
+    for path in (options.photo, options.clip, options.matte):
         if path is not None and not path.is_file():
             raise InputError(f"There is no file {path}. Check the name and the folder.")
 
@@ -303,7 +309,7 @@ def _animate(options: argparse.Namespace) -> None:
     from xdyna.weights import locate
 
     locate(model)  # before the work of looking at the inputs
-    conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
+    conditions = _with_matte(_watched(prepare(options.photo, options.clip, settings), Conditions), options.matte)
     for check in conditions.checks:
         print(f"{check.severity}: {check.message}", file=sys.stderr)
     plan = BACKENDS[model].plan(settings, conditions.num_frames, gpu_gb(all_devices().names[0]))
@@ -365,7 +371,7 @@ def _compare(options: argparse.Namespace) -> None:
         for axis in AXES.values():
             if axis.variants == variants and model in axis.cautions:
                 print(axis.cautions[model], file=sys.stderr)
-        conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
+        conditions = _with_matte(_watched(prepare(options.photo, options.clip, settings), Conditions), options.matte)
         made = _results(compare(conditions, settings, variants, model, at_once=len(all_devices())))
     elif options.clip is None:
         raise InputError("Give two finished videos to compare.")
@@ -404,24 +410,35 @@ def _save_finished(folder: Path, takes: "list[Take]", alone: bool) -> Path:
 
 def _prepare(options: argparse.Namespace) -> None:
     from xdyna.animate import prepare
+    from xdyna.backends.matte import photo_matte
     from xdyna.motion_preview import see_it_move
+    from xdyna.photo.mask import encode_mask
     from xdyna.preview import write_previews
     from xdyna.recipe import Recipe, write_result
 
     output: Path = options.output
     model, settings = _model_and_settings(options)
     _check_inputs(options)
-    conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
+    conditions = _with_matte(_watched(prepare(options.photo, options.clip, settings), Conditions), options.matte)
     seen = BACKENDS[model].prepare(conditions, settings)
     for path in write_previews(conditions, output, seen, BACKENDS[model].driven_by(conditions, settings)):
         print(path)
     try:
+        (output / "mask.png").write_bytes(encode_mask(photo_matte(conditions)))
+        print(output / "mask.png")
         moved = _watched(see_it_move(conditions, settings), Animation)
     except InputError as error:  # all else is there
-        print(f"no moved.mp4: {error}")
+        print(f"no moved.mp4: {error}", file=sys.stderr)
         return
     write_result(output / "moved.mp4", moved.video, Recipe.of(moved, replace(settings, save_recipe=False)))
     print(output / "moved.mp4")
+
+
+def _with_matte(conditions: Conditions, path: Path | None) -> Conditions:
+    """Return conditions with a corrected mask of the photo's person, if one is given."""
+    from xdyna.photo.mask import read_mask
+
+    return conditions if path is None else replace(conditions, matte=read_mask(path, conditions.size))
 
 
 def _weights(options: argparse.Namespace) -> None:

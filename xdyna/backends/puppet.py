@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xdyna.backends.cost import Work, rates
 from xdyna.backends.interface import Backend, Helpers, Plan, Stop
+from xdyna.backends.matte import photo_matte
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
 from xdyna.schema import Animation, Conditions, Frames, Pose, Progress
@@ -107,6 +108,7 @@ class PuppetModel:
             lambda: photo_landmarks(conditions),
             calm_eye_opening(conditions.face_landmarks),
             QUICK_HOLE_PX if self.quick else WORKING_HOLE_PX,
+            photo_matte(conditions),
         )
         while True:
             try:
@@ -127,7 +129,9 @@ class PuppetModel:
                 break
         done = len(small)
         made = {name: clip[:done] for name, clip in seen.items()}
-        yield run.animation(frames[:done], conditions, made, tuple(range(done)), stopped=done < len(frames))
+        yield run.animation(
+            frames[:done], conditions, made, tuple(range(done)), stopped=done < len(frames), uses_matte=True
+        )
 
 
 def _skeletons(conditions: Conditions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

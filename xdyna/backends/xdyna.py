@@ -174,7 +174,7 @@ class XDynaModel:
             controls_on_person_only=settings.controls_on_person_only,
             static_background=settings.static_background,
             person_masks=conditions.person_masks,
-            reference_person_mask=conditions.reference_person_mask,
+            reference_person_mask=conditions.reference_person_mask if conditions.matte is None else conditions.matte,
             context_frames=settings.context_frames,
             context_overlap=settings.context_overlap,
             window_schedule=settings.window_schedule,
@@ -191,7 +191,8 @@ class XDynaModel:
         for event in events:
             if isinstance(event, XDynaOutput):
                 stopped = steps_done < len(self.pipeline.scheduler.timesteps)
-                yield run.animation(event.frames, conditions, seen, tuple(range(len(event.frames))), stopped)
+                frames = tuple(range(len(event.frames)))
+                yield run.animation(event.frames, conditions, seen, frames, stopped, settings.static_background)
                 continue  # to the pipeline's end, which removes what it kept for the case of a kill
             clean = event.clean_latents
             preview = None if clean is None else preview_frames(self.pipeline.decoder, clean)

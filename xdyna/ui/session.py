@@ -2,10 +2,11 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.components import Component
 
 from xdyna.config import AnimationSettings
@@ -94,7 +95,17 @@ def analysed(
     require(photo, motion or clip, consent, settings)
     with shared_preparation(photo, motion or clip, settings) as preparation:
         conditions = yield from throttled(conditions_of(preparation, settings.num_frames))
+    if analysis is not None:
+        conditions = with_matte_of(analysis.conditions, conditions)
     return Analysis(inputs=inputs, settings=settings, conditions=conditions)
+
+
+def with_matte_of(before: Conditions, conditions: Conditions) -> Conditions:
+    """Return conditions with the corrected mask of earlier ones, if it fits the same part of the same photo."""
+    alike = before.size == conditions.size and before.photo_box == conditions.photo_box
+    if before.matte is None or not alike or not np.array_equal(before.reference_image, conditions.reference_image):
+        return conditions
+    return replace(conditions, matte=before.matte)
 
 
 def showing(looking: Looking, names: Sequence[str]) -> Generator[Updates, None, Analysis]:

@@ -74,7 +74,7 @@ def generate(
     try:
         read = BACKENDS[model].own(read_settings(settings))
         require(photo, motion or clip, consent, read)
-        request = _request(photo, motion or clip, read, model)
+        request = _request(photo, motion or clip, read, model, analysis.conditions if analysis else None)
         if (unsaved := UNSAVED.find(request)) is not None:
             yield _saved(unsaved, request)[1]
             yield updates(JOB, **_resting(None) | {"status": _done(unsaved.about[0])})
@@ -96,7 +96,7 @@ def generate(
         problem = problem_of(error, model, read)
     try:
         if made and read:
-            yield from _kept(made, read, problem, _request(photo, motion or clip, read, model))
+            yield from _kept(made, read, problem, _request(photo, motion or clip, read, model, made.conditions))
     except Exception as error:  # writing the files: the disk may be full
         problem, made = problem_of(error, model, read), None
     if problem and not made:
@@ -243,8 +243,10 @@ def _saved(result: UnsavedResult, request: Request) -> tuple[Path, Updates]:
     return folder, updates(JOB, status=_done(recipe), live="", result=run, **shown(folder, recipe))
 
 
-def _request(photo: str | None, clip: str | None, settings: AnimationSettings, model: str) -> Request:
-    return (photo, clip, settings, model)
+def _request(
+    photo: str | None, clip: str | None, settings: AnimationSettings, model: str, found: Conditions | None
+) -> Request:
+    return (photo, clip, settings, model, found.matte_hash if found else "")
 
 
 def _done(recipe: Recipe) -> str:
