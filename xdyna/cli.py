@@ -157,6 +157,8 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--clips", type=int, metavar="N", help="clips with a person (default 100)")
     bench.add_argument("--scenes", type=int, metavar="N", help="clips without one (default 40)")
     bench.add_argument("--steps", type=int, metavar="N", help="of the sampler (default 3)")
+    bench.add_argument("--strength", type=float, metavar="X", help="below 1 begin from Puppet's frames (default 1)")
+    bench.add_argument("--videos", action="store_true", help="keep every clip in OUT/videos, for `xdyna evaluate`")
     bench.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the clips (default 128x224)")
     bench.add_argument(
         "--ablations", action="store_true", help="train and score the ablations of table 4 at small scale; resumable"
@@ -361,7 +363,7 @@ def _compare(options: argparse.Namespace) -> None:
 
     from xdyna.animate import prepare
     from xdyna.compare.run import compare
-    from xdyna.compare.take import Take, takes_of_files
+    from xdyna.compare.take import Refusal, Take, takes_of_files
     from xdyna.weights import locate
 
     made: Iterator[Any]
@@ -380,6 +382,9 @@ def _compare(options: argparse.Namespace) -> None:
     output.mkdir(parents=True, exist_ok=True)
     folder, takes = output, list[Take]()
     for take in made:
+        if isinstance(take, Refusal):
+            print(take, file=sys.stderr, flush=True)
+            continue
         takes.append(take)
         folder = _save_finished(folder, takes, alone=bool(variants))
         dynamics = take.measures.dynamics
@@ -387,7 +392,8 @@ def _compare(options: argparse.Namespace) -> None:
         print(f"{take.label}: {moves}", flush=True)
     if folder != output:
         raise InputError(f"{output} is not complete. Move the rest from {folder} to where you want it.")
-    print(output / "comparison.mp4")
+    if len(takes) >= MIN_VARIANTS:
+        print(output / "comparison.mp4")
 
 
 def _save_finished(folder: Path, takes: "list[Take]", alone: bool) -> Path:

@@ -5,9 +5,9 @@ from contextlib import closing
 from dataclasses import replace
 from math import ceil
 
-import cv2
 import numpy as np
 
+from xdyna.backends.matte import corrected_matte
 from xdyna.backends.puppet import PUPPET, PuppetModel
 from xdyna.config import AnimationSettings
 from xdyna.preprocess.align import compose, inverse, photo_matrix
@@ -62,7 +62,7 @@ def small_conditions(conditions: Conditions) -> Conditions:
         boxes=None,
         person_masks=None,
         reference_person_mask=None,
-        matte=_resized(conditions.matte, size),
+        matte=corrected_matte(conditions, size),
         clip=None,
         sound=None,
     )
@@ -81,10 +81,3 @@ def _small_size(conditions: Conditions) -> tuple[int, int]:
 def _moved(points: Floats, matrix: np.ndarray) -> Floats:
     """Return `(..., 2)` points under a `(2, 3)` map."""
     return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
-
-
-def _resized(matte: Floats | None, size: tuple[int, int]) -> Floats | None:
-    if matte is None:
-        return None
-    how = cv2.INTER_AREA if size[0] < matte.shape[0] else cv2.INTER_LINEAR
-    return cv2.resize(matte, size[::-1], interpolation=how).astype(np.float32, copy=False)

@@ -334,6 +334,8 @@ class Animation:
         matte: `Conditions.matte_hash` where the run looked at a corrected mask of the photo's person, else empty.
         source_index: the driving frame, counted from 0, that each frame follows, -1 where it follows none; empty where
             they are the same frames.
+        person_masks: `(num_frames, any height, any width)` float32 0..1, 1 on the person of the result, with soft
+            edges; None where they are those of the conditions.
     """
 
     video: Video
@@ -344,6 +346,7 @@ class Animation:
     stopped: bool = False
     matte: str = ""
     source_index: tuple[int, ...] = ()
+    person_masks: Floats | None = field(default=None, compare=False, repr=False)
 
     @property
     def driven_by(self) -> NDArray[np.int64]:

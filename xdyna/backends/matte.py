@@ -2,6 +2,9 @@
 
 from weakref import WeakKeyDictionary
 
+import cv2
+import numpy as np
+
 from xdyna.photo import crop_to_aspect
 from xdyna.schema import Conditions, Floats
 
@@ -27,3 +30,11 @@ def photo_matte(conditions: Conditions) -> Floats:
         photo = crop_to_aspect(conditions.reference_image, conditions.size, conditions.photo_box)
         _ESTIMATED[conditions] = person_matte(photo, conditions.reference_pose)
     return _ESTIMATED[conditions]
+
+
+def corrected_matte(conditions: Conditions, size: tuple[int, int]) -> Floats | None:
+    """Return the corrected mask for a larger or smaller canvas of the same shape, None where there is none."""
+    if conditions.matte is None:
+        return None
+    how = cv2.INTER_AREA if size[0] < conditions.size[0] else cv2.INTER_LINEAR
+    return cv2.resize(conditions.matte, size[::-1], interpolation=how).astype(np.float32, copy=False)

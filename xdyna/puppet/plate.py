@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from xdyna.puppet.blend import tone_correction
 from xdyna.schema import Floats, Image, Mask
 
 WORKING_SIDE_PX, WORKING_HOLE_PX = 192, 5000  # the cost of the shift map grows faster than its hole
@@ -47,11 +48,19 @@ class PlateFiller:
         if self._source is None:
             filled = _smooth_filling(self._photo, self._small_hole)
         else:
-            filled = _copied(self._photo, self._source)
+            filled = _copied(self._photo, self._source) + self._tones(self._source)
         rim = cv2.dilate(self._matte, np.ones((3, 3), np.uint8))  # a line of the person would stay behind
         # Where the person shines through, so does the photo: what is left of its rim would else move with the person.
         share = np.clip((rim - CLEAR) / (OPAQUE - CLEAR), 0, 1)[..., None]
-        return np.round(self._photo + share * (filled.astype(np.float32) - self._photo)).astype(np.uint8)
+        plate = self._photo + share * (filled.astype(np.float32) - self._photo)
+        return np.round(np.clip(plate, 0, 255)).astype(np.uint8)
+
+    def _tones(self, source: NDArray[np.int32]) -> Floats:
+        """Return what evens out the brightness of the copied patches, `(height, width, 3)` in levels."""
+        small = cv2.resize(self._photo, self._small_hole.shape[::-1], interpolation=cv2.INTER_AREA)
+        correction = tone_correction(small.astype(np.uint8), source, self._small_hole)
+        size = self._photo.shape[1::-1]
+        return cv2.resize(correction, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
 
     def _ask(self) -> None:
         if not self._small_hole.any() or self._small_hole.all():
