@@ -13,7 +13,7 @@ from xdyna.puppet.figure import STAGES, Figure, build_figure
 from xdyna.puppet.layers import cut_layers, foreground
 from xdyna.puppet.motion import follow, rest_skeleton
 from xdyna.puppet.skeleton import Array
-from xdyna.schema import Floats, Image
+from xdyna.schema import Floats, Image, InputError
 
 SEEDS = (903, 905, 908)
 
@@ -40,6 +40,19 @@ def test_at_rest_the_puppet_is_the_photo(seed: int) -> None:
     made, rest = figure(seed)
     photo = drawn(seed).frames[0].astype(int)
     assert np.abs(made.draw(rest) - photo).max() <= 2  # levels: colours are premultiplied in eight bits
+
+
+@pytest.mark.parametrize(
+    ("matte", "message"),
+    [
+        (np.ones((HEIGHT, WIDTH), np.float32), "nowhere to move"),
+        (np.pad(np.ones((HEIGHT - 9, WIDTH), np.float32), ((9, 0), (0, 0))), "left, right, bottom"),
+    ],
+)
+def test_a_corrected_matte_is_refused_like_an_estimated_one(matte: Floats, message: str) -> None:
+    rest = rest_skeleton(still(903), still(903), (HEIGHT, WIDTH))
+    with pytest.raises(InputError, match=message):
+        next(build_figure(drawn(903).frames[0], still(903), rest, no_face, matte=matte))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -24,6 +24,7 @@ from xdyna.ui.demo import build_demo
 from xdyna.ui.fair_queue import FairQueue, QueueFullError, Visitor
 from xdyna.ui.handlers import motion_preview
 from xdyna.ui.handlers.check import sight_note
+from xdyna.ui.handlers.model_choice import ANOTHER, REASONS
 from xdyna.ui.jobs import require
 from xdyna.ui.language import LANGUAGES, read_phrases
 from xdyna.ui.payloads import NOT_UPLOADED
@@ -164,6 +165,7 @@ def found_checks() -> list[Check]:
     found = [
         checks.several_people("photo", two, 1),
         checks.several_people("clip", two, 2),
+        checks.photograph("xdyna-mini"),
         checks.hidden_head(False),
         checks.unsure("photo", 0.3),
         checks.unsure("clip", 0.3),
@@ -214,8 +216,14 @@ def test_no_check_is_forgotten_above() -> None:
     assert ids <= {check.id for check in found_checks()}
 
 
-def test_what_is_said_about_the_moving_photo_can_be_said() -> None:
-    said = [motion_preview.MOVING, motion_preview.ABOUT, *Words(motion_preview.not_moved("")["moved_note"]).found]
+def test_what_is_said_about_the_photo_can_be_said() -> None:
+    said = [
+        *REASONS.values(),
+        ANOTHER,
+        motion_preview.MOVING,
+        motion_preview.ABOUT,
+        *Words(motion_preview.not_moved("")["moved_note"]).found,
+    ]
     assert [text for text in said if not known(text)] == []
     with pytest.raises(InputError) as error:
         next(see_it_move(SimpleNamespace(), replace(BACKENDS["wan-animate"].defaults, mode="replace")))
