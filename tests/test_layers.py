@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "xdyna"
 # A room always sees itself. A room is a folder or a file of the package.
 ALLOWED: dict[str, set[str]] = {
     "schema": set(),
-    "config": set(),
+    "flows": set(),
+    "config": {"flows"},
     "photo": {"schema"},
     "files": {"schema"},
     "output": {"files", "schema"},
@@ -25,9 +26,9 @@ ALLOWED: dict[str, set[str]] = {
     "preprocess": {"config", "models", "photo", "schema", "video"},
     "preview": {"photo", "preprocess", "schema", "video"},
     "pipelines": {"files", "models", "photo", "schema"},
-    "puppet": {"preprocess", "schema"},
+    "puppet": {"flows", "preprocess", "schema"},
     "weights": {"models", "pipelines", "schema"},
-    "backends": {"config", "photo", "pipelines", "preprocess", "puppet", "schema", "weights"},
+    "backends": {"config", "flows", "photo", "pipelines", "preprocess", "puppet", "schema", "weights"},
     "presets": {"backends", "config"},
     "estimates": {"backends", "config"},
     "animate": {"backends", "config", "preprocess", "schema"},

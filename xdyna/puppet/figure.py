@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from xdyna.puppet.anatomy import BODY
 from xdyna.puppet.draw import Sheet, draw_over
@@ -48,19 +49,26 @@ class Figure:
         self.plate, self.matte, self.parts, self.corner, self.face = plate, matte, parts, corner, face
         self._opaque_plate = cv2.cvtColor(plate, cv2.COLOR_RGB2RGBA).astype(np.uint8)
 
-    def draw(self, skeleton: Array, expression: Array | None = None, strength: float = 1.0) -> Image:
+    def draw(
+        self,
+        skeleton: Array,
+        expression: Array | None = None,
+        strength: float = 1.0,
+        plate: NDArray[np.uint8] | None = None,
+    ) -> Image:
         """Draw the person in a pose, `(height, width, 3)` uint8 RGB.
 
         Args:
             skeleton: The points of the skeleton, `(25, 2)` in pixels of the canvas.
             expression: The offsets of the face's points, `(68, 2)`, from `expression_offsets`; None for the photo's.
             strength: A factor of these offsets.
+            plate: Another background of the same size, `(height, width, 4)` uint8 RGBA, opaque.
         """
         if self.face is not None and expression is not None:
             (body,) = (part for part in self.parts if part.layer.name == BODY)
             body.sheet.set_texture(self.face.express(expression, strength))
         shapes = [part.mesh.bend(skeleton - self.corner) + self.corner for part in self.parts]
-        return draw_over(self._opaque_plate, [part.sheet for part in self.parts], shapes)
+        return draw_over(self._opaque_plate if plate is None else plate, [part.sheet for part in self.parts], shapes)
 
 
 def build_figure(
