@@ -139,4 +139,3 @@ def test_what_moves_is_suggested(name: str, expected: dict[str, int]) -> None:
 def test_nothing_is_suggested_where_nothing_is_seen_to_move() -> None:
     assert not suggest_flows(noise())
     assert not suggest_flows(np.full((64, 48, 3), 200, np.uint8))
-    assert not suggest_flows(scene("sea")[0], np.ones((HEIGHT, WIDTH), bool))

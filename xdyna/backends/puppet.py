@@ -170,8 +170,8 @@ PUPPET = Puppet(
     name="puppet",
     title="Puppet",
     notice=(
-        "Warps your photo: its own pixels follow the clip, in seconds, on any CPU. The background stands still, "
-        "clothes stretch, and what the photo hides is only guessed."
+        "Warps your photo: its own pixels follow the clip, in seconds, on any CPU. The background stands still unless "
+        "you set it in motion, clothes stretch, and what the photo hides is only guessed."
     ),
     sees="The driver's pose with the proportions of the photo's person.",
     defaults=replace(AnimationSettings(), num_frames=32, retarget=True),

@@ -82,7 +82,7 @@ class _Running:
         self._box = _box(share > VISIBLE)
         self._opacity = np.ascontiguousarray(share[self._box])
         self._rest = 1 - self._opacity
-        self._source = _continued(still[self._box], self._opacity > 0.5)
+        self._source = continued(still[self._box], self._opacity > 0.5)  # no bank flows into the water
         self._grid = _grid(self._opacity.shape)
         shape = self._opacity.shape
         self._small = _cells(shape, FIELD_CELL_PX)
@@ -227,8 +227,13 @@ def _field(arrows: Sequence[_Arrow], shape: tuple[int, ...], box: Box) -> Floats
     return (total / weights[..., None]).astype(np.float32)
 
 
-def _continued(picture: Pixels, area: Mask) -> Pixels:
-    """Return a picture whose area goes on beyond its edge as its own mirror image, so that no bank flows away."""
+def continued(picture: Pixels, area: Mask) -> Pixels:
+    """Return a picture whose area goes on beyond its edge as its own mirror image.
+
+    Args:
+        picture: `(height, width, channels)`.
+        area: What is kept of it, `(height, width)`.
+    """
     if area.all() or not area.any():
         return np.ascontiguousarray(picture)
     outside = (~area).astype(np.uint8)

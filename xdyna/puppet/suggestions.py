@@ -69,12 +69,11 @@ class _Area:
         return ""
 
 
-def suggest_flows(picture: Image, ignored: Mask | None = None) -> tuple[Flow, ...]:
+def suggest_flows(picture: Image) -> tuple[Flow, ...]:
     """Suggest what may move: few arrows, and none in doubt.
 
     Args:
-        picture: The background, or the photo, `(height, width, 3)` uint8 RGB.
-        ignored: Pixels, `(height, width)`, that are not looked at: the person.
+        picture: The background, without the person, `(height, width, 3)` uint8 RGB.
 
     Returns:
         The arrows, in 0..1 of the picture, one for each area at most.
@@ -82,21 +81,18 @@ def suggest_flows(picture: Image, ignored: Mask | None = None) -> tuple[Flow, ..
     zoom = min(1.0, WORKING_SIDE_PX / max(picture.shape))
     size = max(8, round(picture.shape[1] * zoom)), max(8, round(picture.shape[0] * zoom))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    free = np.ones(small.shape[:2], bool)
-    if ignored is not None:
-        free = cv2.resize(ignored.astype(np.float32), size, interpolation=cv2.INTER_AREA) < 0.1
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32) - np.array([0, 128, 128], np.float32)
     flows: list[Flow] = []
-    for kind, area in (*_flames(lab, free), *_large_areas(small, lab, free)):
+    for kind, area in (*_flames(lab), *_large_areas(small, lab)):
         flow = _arrow(kind, area)
         if flow is not None:
             flows.append(flow)
     return tuple(flows)
 
 
-def _large_areas(small: Image, lab: Floats, free: Mask) -> Iterator[tuple[str, Mask]]:
+def _large_areas(small: Image, lab: Floats) -> Iterator[tuple[str, Mask]]:
     """Yield each kind of area, and where the largest of them is."""
-    looks, taken = local_looks(small), ~free
+    looks, taken = local_looks(small), np.zeros(small.shape[:2], bool)
     largest: dict[str, Mask] = {}
     for row in SEED_ROWS:
         for column in SEED_COLUMNS:
@@ -105,7 +101,7 @@ def _large_areas(small: Image, lab: Floats, free: Mask) -> Iterator[tuple[str, M
                 continue
             seed = np.zeros(taken.shape, np.uint8)
             cv2.circle(seed, (x, y), SEED_RADIUS_PX, (1,), -1)
-            area = similar_area(looks, seed > 0) & free
+            area = similar_area(looks, seed > 0)
             taken |= area
             kind = _described(area, lab).kind() if area.mean() > MIN_SHARE else ""
             if kind and (kind not in largest or largest[kind].sum() < area.sum()):
@@ -133,12 +129,12 @@ def _described(area: Mask, lab: Floats) -> _Area:
     )
 
 
-def _flames(lab: Floats, free: Mask) -> Iterator[tuple[str, Mask]]:
+def _flames(lab: Floats) -> Iterator[tuple[str, Mask]]:
     """Yield the largest fire: orange around glowing yellow, in the dark."""
     lightness, a, b = (lab[..., channel] for channel in range(3))
     glow = (lightness > 180) & (b > 40)
     count, labels, sizes, _ = cv2.connectedComponentsWithStats(
-        (((lightness > 90) & (a > 12) & (b > 45) | glow) & free).astype(np.uint8)
+        ((lightness > 90) & (a > 12) & (b > 45) | glow).astype(np.uint8)
     )
     for label in sorted(range(1, count), key=lambda label: -sizes[label, cv2.CC_STAT_AREA]):
         area = labels == label
