@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "puppet": {"flows", "preprocess", "schema"},
     "weights": {"models", "pipelines", "schema"},
     "backends": {"config", "flows", "photo", "pipelines", "preprocess", "puppet", "schema", "weights"},
+    "motion_preview": {"backends", "config", "preprocess", "schema"},
     "presets": {"backends", "config"},
     "estimates": {"backends", "config"},
     "animate": {"backends", "config", "preprocess", "schema"},
@@ -36,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"preprocess", "schema", "video"},
     "training": {"config", "models", "pipelines", "preprocess", "schema", "video", "weights", "world"},
     "benchmark": {
-        *("backends", "evaluation", "models", "pipelines", "preprocess", "schema", "training", "weights", "world"),
+        *("backends", "evaluation", "models", "pipelines", "preprocess", "schema", "training", "video", "weights"),
+        "world",
     },
     "ui": {
         *(
@@ -54,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
             "schema",
             "video",
         ),
-        *("estimates", "presets", "weights"),
+        *("estimates", "motion_preview", "presets", "weights"),
     },
 }
 ENTRIES = {"cli", "__main__"}  # these may import everything

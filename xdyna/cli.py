@@ -158,6 +158,8 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--clips", type=int, metavar="N", help="clips with a person (default 100)")
     bench.add_argument("--scenes", type=int, metavar="N", help="clips without one (default 40)")
     bench.add_argument("--steps", type=int, metavar="N", help="of the sampler (default 3)")
+    bench.add_argument("--strength", type=float, metavar="X", help="below 1 begin from Puppet's frames (default 1)")
+    bench.add_argument("--videos", action="store_true", help="keep every clip in OUT/videos, for `xdyna evaluate`")
     bench.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the clips (default 128x224)")
     bench.add_argument(
         "--ablations", action="store_true", help="train and score the ablations of table 4 at small scale; resumable"
@@ -405,7 +407,9 @@ def _save_finished(folder: Path, takes: "list[Take]", alone: bool) -> Path:
 
 def _prepare(options: argparse.Namespace) -> None:
     from xdyna.animate import prepare
+    from xdyna.motion_preview import see_it_move
     from xdyna.preview import write_previews
+    from xdyna.recipe import Recipe, write_result
 
     output: Path = options.output
     model, settings = _model_and_settings(options)
@@ -414,6 +418,13 @@ def _prepare(options: argparse.Namespace) -> None:
     seen = BACKENDS[model].prepare(conditions, settings)
     for path in write_previews(conditions, output, seen, BACKENDS[model].driven_by(conditions, settings)):
         print(path)
+    try:
+        moved = _watched(see_it_move(conditions, settings), Animation)
+    except InputError as error:  # all else is there
+        print(f"no moved.mp4: {error}")
+        return
+    write_result(output / "moved.mp4", moved.video, Recipe.of(moved, replace(settings, save_recipe=False)))
+    print(output / "moved.mp4")
 
 
 def _weights(options: argparse.Namespace) -> None:

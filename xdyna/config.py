@@ -96,6 +96,13 @@ class AnimationSettings:
     guidance_scale: float = setting(
         7.5, "Classifier-free guidance. 1 turns it off and halves the work.", low=1.0, high=20.0, step=0.1
     )
+    strength: float = setting(
+        1.0,
+        "Below 1 the run begins from Puppet's frames instead of noise, and only this share of the steps runs.",
+        low=0.05,
+        high=1.0,
+        step=0.05,
+    )
     adapter_strength: float = setting(
         1.0, "Dynamics-Adapter: how strongly the photo's appearance is carried over.", low=0.0, high=2.0, step=0.05
     )
@@ -216,6 +223,9 @@ class AnimationSettings:
     sway: float = setting(
         0.4, "How far the person of a live photo sways and breathes; 0 holds still.", low=0.0, high=1.0, step=0.05
     )
+    wind: float = setting(
+        0.0, "Wind in hair and loose clothes; without it they only swing after the body.", low=0.0, high=1.0, step=0.05
+    )
     flows: str = setting(
         "",
         "What moves in the background: arrows x0,y0,x1,y1,speed,flow or sway in 0 to 1 of the photo, with ; between "
@@ -248,6 +258,11 @@ class AnimationSettings:
         for name in ("height", "width"):
             if getattr(self, name) % 8:
                 raise ValueError(f"{name} must be a multiple of 8, got {getattr(self, name)}")
+        if int(self.num_inference_steps * self.strength) < 1:
+            raise ValueError(
+                f"strength must be at least {1 / self.num_inference_steps:.2g} with num_inference_steps "
+                f"{self.num_inference_steps}, so that one step runs, got {self.strength:g}"
+            )
         if self.guidance_start > self.guidance_end:
             raise ValueError(
                 f"guidance_start must not be above guidance_end ({self.guidance_end:g}), got {self.guidance_start:g}"

@@ -36,7 +36,7 @@ def arrow(x0: float, y0: float, x1: float, y1: float, speed: float = 0.06, kind:
 
 def loop(plate: Image, *flows: Flow, num_frames: int = NUM_FRAMES) -> Frames:
     living = LivingPlate(plate, flows, FPS, num_frames)
-    return np.stack([living.frame(k)[..., :3] for k in range(num_frames)])
+    return np.stack([living.frame(k) for k in range(num_frames)])
 
 
 def change(one: Image, other: Image) -> float:
@@ -113,7 +113,7 @@ def test_an_arrow_stays_at_its_place_of_the_photo_when_the_video_shows_a_part_of
     moved = [(living.frame(2) != living.frame(3)).any(axis=-1) for living in (whole, part)]
     assert overlap(moved[0][top:], moved[1]) > 0.9
     beyond = LivingPlate(plate[top:], [arrow(0.1, 0.05, 0.4, 0.05)], FPS, NUM_FRAMES, view=(0.0, 0.25, 1.0, 1.0))
-    assert (beyond.frame(3)[..., :3] == plate[top:]).all()
+    assert (beyond.frame(3) == plate[top:]).all()
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,12 @@ import pytest
 from xdyna.backends import BACKENDS
 from xdyna.backends.main_memory import check_main_memory
 from xdyna.files import UnsavedResultError
+from xdyna.motion_preview import see_it_move
 from xdyna.preprocess import checks
 from xdyna.schema import Check, InputError, Person
 from xdyna.ui.demo import build_demo
 from xdyna.ui.fair_queue import FairQueue, QueueFullError, Visitor
+from xdyna.ui.handlers import motion_preview
 from xdyna.ui.handlers.check import sight_note
 from xdyna.ui.jobs import require
 from xdyna.ui.language import LANGUAGES, read_phrases
@@ -205,6 +207,14 @@ def test_no_check_is_forgotten_above() -> None:
         if keyword.arg == "id" and isinstance(keyword.value, ast.Constant)
     }
     assert ids <= {check.id for check in found_checks()}
+
+
+def test_what_is_said_about_the_moving_photo_can_be_said() -> None:
+    said = [motion_preview.MOVING, motion_preview.ABOUT, *Words(motion_preview.not_moved("")["moved_note"]).found]
+    assert [text for text in said if not known(text)] == []
+    with pytest.raises(InputError) as error:
+        next(see_it_move(SimpleNamespace(), replace(BACKENDS["wan-animate"].defaults, mode="replace")))
+    assert known(str(error.value))
 
 
 @pytest.mark.parametrize("name", BACKENDS)

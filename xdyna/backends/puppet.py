@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xdyna.puppet.living_plate import LivingPlate
 
 MOVING_BACKGROUND, DRAWING = "Setting the background in motion", "Drawing"
+QUICK_HOLE_PX = 2000
 PREVIEW_EVERY, PREVIEW_SIDE_PX = 8, 224
 WRISTS = (4, 7)
 
@@ -77,10 +78,12 @@ class PuppetModel:
 
     Args:
         backend: What it belongs to.
+        quick: Whether the background is filled coarsely, in a fraction of the time.
     """
 
-    def __init__(self, backend: Puppet) -> None:
-        self.backend, self.revision = backend, revision(locate(backend.name))
+    def __init__(self, backend: Puppet, quick: bool = False) -> None:
+        self.backend, self.quick = backend, quick
+        self.revision = revision(locate(backend.name))
         self.lock = Lock()
 
     def run(
@@ -96,6 +99,7 @@ class PuppetModel:
         from xdyna.preprocess.live_photo import photo_landmarks
         from xdyna.puppet.face import calm_eye_opening, expression_offsets
         from xdyna.puppet.figure import STAGES, build_figure
+        from xdyna.puppet.plate import WORKING_HOLE_PX
 
         run = Run(self.backend.name, self.revision)
         yield run.progress(STAGES[0], 0, 1, timed=False)
@@ -107,6 +111,7 @@ class PuppetModel:
             rest,
             lambda: photo_landmarks(conditions),
             calm_eye_opening(conditions.face_landmarks),
+            QUICK_HOLE_PX if self.quick else WORKING_HOLE_PX,
         )
         while True:
             try:
@@ -119,12 +124,13 @@ class PuppetModel:
             living = _living_plate(figure.plate, conditions, settings, len(skeletons))
             yield run.progress(MOVING_BACKGROUND, 1, 1, timed=False)
         offsets = expression_offsets(conditions.face_landmarks)
+        swing = figure.swing(conditions.fps, settings.wind)
         frames = np.empty((len(skeletons), *conditions.size, 3), np.uint8)
         small: list[NDArray[np.uint8]] = []
         for k, skeleton in enumerate(skeletons):
             expression = None if offsets is None else offsets[k]
             plate = living.frame(k) if living else None
-            frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale, plate)
+            frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale, plate, swing)
             small.append(_small(frames[k]))
             shown = np.stack(small) if len(small) % PREVIEW_EVERY == 0 or len(small) == len(frames) else None
             yield run.progress(DRAWING, len(small), len(frames), shown)
@@ -176,5 +182,5 @@ PUPPET = Puppet(
     sees="The driver's pose with the proportions of the photo's person.",
     defaults=replace(AnimationSettings(), num_frames=32, retarget=True),
     needs=frozenset({"pose", "face"}),
-    options=("retarget", "nudge_x", "nudge_y", "controlnet_face_scale", "flows"),
+    options=("retarget", "nudge_x", "nudge_y", "controlnet_face_scale", "wind", "flows"),
 )

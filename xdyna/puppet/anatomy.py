@@ -18,7 +18,8 @@ BODY_ENDS = 0.5  # share of the thigh that the body shows as well where legs are
 HEM = 0.1  # the body goes on below the point where the legs part by this, the legs begin above it by thrice
 HIP_WIDTH = 0.16  # half width of what the body shows of a leg, in body sizes
 SHOULDER = 0.75  # radius of the part of the shoulder that body and arm both show, in half widths of the arm
-CORE, RIM, ARM_ROUNDS = 0.55, 1.25, 2  # half widths of an arm between which its colour decides where it ends
+LEAST_COVERED = 0.5  # of a bone must lie on the person
+CORE, RIM, ARM_ROUNDS = 0.25, 1.25, 2  # half widths of an arm between which its colour decides where it ends
 HEAD_WIDTHS = (0.2, 0.34)  # half widths of neck and head, in body sizes
 
 
@@ -38,7 +39,7 @@ class Anatomy:
 
     def __init__(self, rest: Array, alpha: Floats, matte: Floats) -> None:
         self.rest, self.size, self.fork = rest, body_size(rest), leg_fork(matte, rest)
-        self.limbs, self._alpha = known_limbs(rest), alpha
+        self.limbs, self._alpha = known_limbs(rest, matte), alpha
         y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
         self._places: NDArray[np.complex128] = x + 1j * y
         depth = cv2.distanceTransform((alpha > 0.5).astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)
@@ -148,14 +149,25 @@ class Anatomy:
         return np.where(share < 1, share, 1 + np.maximum(0, _share(self._places, *self._ends(bones[1]))))
 
 
-def known_limbs(rest: Array) -> dict[str, tuple[Bone, ...]]:
-    """Return the bones of each limb that the photo shows from where it begins; others stay with the body."""
+def known_limbs(rest: Array, matte: Floats) -> dict[str, tuple[Bone, ...]]:
+    """Return the bones of each limb that the photo shows from where it begins; others stay with the body.
+
+    An arm that the pose sees where the person is not is one of them: a detector guesses arms that are hidden.
+    """
     limbs = {}
     for name, bones in zip((*LEG_NAMES, *ARM_NAMES), (*LEGS, *ARMS), strict=True):
         known = known_bones(bones, rest)
-        if known and known[0] == bones[0]:
+        if not known or known[0] != bones[0]:
+            continue
+        if name in LEG_NAMES or min(_covered_share(bone, rest, matte) for bone in known[:2]) > LEAST_COVERED:
             limbs[name] = known
     return limbs
+
+
+def _covered_share(bone: Bone, rest: Array, matte: Floats) -> float:
+    """Return the share of a bone, of what the picture holds of it, that lies on the person."""
+    values = _along_bone(bone, rest, matte)
+    return float((values > 0.5).mean()) if len(values) else 1.0
 
 
 def leg_fork(matte: Floats, rest: Array) -> float:
@@ -177,13 +189,17 @@ def leg_fork(matte: Floats, rest: Array) -> float:
 
 def _half_width(bone: Bone, rest: Array, depth: Floats, size: float) -> float:
     """Return the half width of a limb in pixels: what the matte shows of it where it stands free."""
-    start, end = rest[bone.start], rest[bone.end]
-    on_bone = start + np.linspace(0.15, 0.95, 12)[:, None] * (end - start)
-    x, y = np.round(on_bone).astype(int).T
-    inside = (x >= 0) & (y >= 0) & (x < depth.shape[1]) & (y < depth.shape[0])
-    usual = bone.half_width * size
-    seen = float(np.median(depth[y[inside], x[inside]])) if inside.any() else usual
+    usual, values = bone.half_width * size, _along_bone(bone, rest, depth)
+    seen = float(np.median(values)) if len(values) else usual
     return float(np.clip(1.2 * seen, 0.45 * usual, usual))
+
+
+def _along_bone(bone: Bone, rest: Array, picture: Floats) -> Floats:
+    """Return the values of a picture along a bone, where it lies inside."""
+    places = rest[bone.start] + np.linspace(0.15, 0.95, 12)[:, None] * (rest[bone.end] - rest[bone.start])
+    x, y = np.round(places).astype(int).T
+    inside = (x >= 0) & (y >= 0) & (x < picture.shape[1]) & (y < picture.shape[0])
+    return picture[y[inside], x[inside]]
 
 
 def _share(places: NDArray[np.complex128], start: complex, end: complex) -> NDArray[np.float64]:

@@ -26,25 +26,25 @@ INSIDE_SHADE = 0.28  # of a mouth, beside its lips
 TEETH_SHADE, TEETH_SHARE, TEETH_HEIGHT = 1.25, 0.45, 0.1  # beside the skin; of the gap; in distances between the eyes
 
 
-def expression_offsets(landmarks: Floats) -> Array | None:
+def expression_offsets(landmarks: Floats, calm: Array | None = None) -> Array | None:
     """Return how far each point is from the driver's own calm face, `(num_frames, 68, 2)`.
 
     Along and across the line of the eyes, in distances between the eyes; the head's place, size and tilt are left
-    out. The calm face is the median over the clip.
+    out.
 
     Args:
         landmarks: The driver's face, `(num_frames, 68, 2)` in pixels, NaN where no face was found.
+        calm: The driver's calm face, `(68, 2)`; by default that of these frames.
 
     Returns:
         The offsets; None where no frame shows a face.
     """
+    calm = calm_face(landmarks) if calm is None else calm
     seen = np.isfinite(landmarks[:, 0, 0])
-    if not seen.any():
+    if calm is None or not seen.any():
         return None
-    faces = landmarks[seen].astype(np.float64) @ [1, 1j]
-    calm = np.median(_laid_on(faces, faces[0]).view(float).reshape(*faces.shape, 2), axis=0) @ [1, 1j]
-    across = _eye_line(calm)
-    offsets = (_laid_on(faces, calm) - calm) / across
+    still, faces = calm @ [1, 1j], landmarks[seen].astype(np.float64) @ [1, 1j]
+    offsets = (_laid_on(faces, still) - still) / _eye_line(still)
     frames = np.arange(len(landmarks))
     moved = np.zeros((len(landmarks), faces.shape[1]), complex)
     for point in MOVING_POINTS:
@@ -52,6 +52,23 @@ def expression_offsets(landmarks: Floats) -> Array | None:
     size = np.abs(moved)
     moved *= np.minimum(1, MAX_OFFSET / np.maximum(size, 1e-9))
     return np.stack([moved.real, moved.imag], axis=-1)
+
+
+def calm_face(landmarks: Floats) -> Array | None:
+    """Return the driver's usual face, `(68, 2)` in pixels: the median over the frames, laid on the first one.
+
+    Args:
+        landmarks: The driver's face, `(num_frames, 68, 2)` in pixels, NaN where no face was found.
+
+    Returns:
+        The face; None where no frame shows one.
+    """
+    seen = np.isfinite(landmarks[:, 0, 0])
+    if not seen.any():
+        return None
+    faces = landmarks[seen].astype(np.float64) @ [1, 1j]
+    median: Array = np.median(_laid_on(faces, faces[0]).view(float).reshape(*faces.shape, 2), axis=0)
+    return median
 
 
 def calm_eye_opening(landmarks: Floats) -> float:

@@ -13,6 +13,8 @@ from xdyna.schema import Floats, Image, Mask
 UNDER = 0.9  # share of a body's width that is filled in under a limb that lies on it
 CLOSING = 0.15  # radius of notches in a layer that are filled under what lies on it, in body sizes
 OPAQUE = 0.99
+SEAM_PX, SEAM_REACH_PX = 0.8, 4  # softness of the edge between two layers, and how far the lower one surely goes on
+LEAST_SHARE = 0.03
 INPAINT_PX, FILL_MARGIN_PX = 4, 8
 
 
@@ -47,21 +49,42 @@ def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array, shown: Ma
         rest: The photo's skeleton, `(25, 2)` in pixels, NaN where unknown.
         shown: The pixels that are the photo's own, `(height, width)`; the others only continue it.
     """
-    alpha, colour = foreground(photo, matte, plate)
+    alpha, _ = foreground(photo, matte, plate)
     anatomy = Anatomy(rest, alpha, matte)
     masks = anatomy.masks(photo)
     for name in masks.keys() & ARM_NAMES:
         masks[name] &= shown  # a hand that the edge cuts does not go on as a broad stripe
-    layers, above = [], np.zeros(matte.shape, bool)
-    for name in reversed(_order(anatomy)):
-        own = masks[name] & ~(above & (alpha < OPAQUE))  # what shines through must not be laid on twice
-        hidden = above & ~own & (alpha >= OPAQUE)
-        under = hidden & (anatomy.inside(name, UNDER) | _closed(own, CLOSING * anatomy.size))
+    order = _order(anatomy)
+    shares = {name: _soft(masks[name], alpha > 0) for name in order}
+    layers, seen, covered = [], plate.astype(np.float32), np.zeros(matte.shape, np.float32)
+    for k, name in enumerate(order):
+        on_it = order[k + 1 :]
+        above = np.any([shares[other] > 0 for other in on_it] or [np.zeros(matte.shape, bool)], axis=0)
+        both = masks[name] & np.any([masks[other] for other in on_it] or [above], axis=0)
+        hidden = above & (alpha >= OPAQUE)
+        # What shines through must not be laid on twice; along the edge of another layer the colours are mixed.
+        own = np.where(hidden & both, 1, np.where(above, 0, shares[name]))
+        under = hidden & ~both & _reach(anatomy, name, own > 0.5)
+        own = np.where((own > 0) & ~above & (covered < alpha), 1, own)  # nothing fades where nothing is below
+        texture = _texture(photo, seen, alpha * own, under)
+        through = 1 - texture[..., 3] / np.float32(255)
+        seen, covered = texture[..., :3] + through[..., None] * seen, 1 - through * (1 - covered)
         bones, widths, ends = anatomy.bones_of(name)
-        texture = _texture(colour, alpha, own, under)
         layers.append(Layer(name=name, texture=texture, bones=bones, widths=widths, ends=ends))
-        above |= masks[name]
-    return layers[::-1]
+    return layers
+
+
+def _soft(mask: Mask, person: Mask) -> Floats:
+    """Return a layer's share of the person, `(height, width)`: it fades over two pixels where another layer begins."""
+    wide = mask.astype(np.float32)
+    share, whole = (cv2.GaussianBlur(part, (0, 0), SEAM_PX) for part in (wide * person, person.astype(np.float32)))
+    found = np.where(person, share / np.maximum(whole, 1e-3), 0)
+    return np.where(found < LEAST_SHARE, 0, np.where(found > 1 - LEAST_SHARE, 1, found)).astype(np.float32)
+
+
+def _reach(anatomy: Anatomy, name: str, own: Mask) -> Mask:
+    """Return where a layer goes on under others, `(height, width)`."""
+    return anatomy.inside(name, UNDER) | _closed(own, CLOSING * anatomy.size) | _grown(own, SEAM_REACH_PX)
 
 
 def _order(anatomy: Anatomy) -> list[str]:
@@ -74,7 +97,7 @@ def _order(anatomy: Anatomy) -> list[str]:
     return [*pair(LEG_NAMES), BODY, *pair(ARM_NAMES)]
 
 
-def foreground(photo: Image, matte: Floats, plate: Image) -> tuple[Floats, Floats]:
+def foreground(photo: Image, matte: Floats, plate: Image | Floats) -> tuple[Floats, Floats]:
     """Return the person's opacity, `(height, width)`, and own colour, `(height, width, 3)` in levels.
 
     Where the plate differs too much from the photo for a colour to make up for it, the opacity is raised, further than
@@ -96,25 +119,33 @@ def _closed(mask: Mask, radius: float) -> Mask:
     return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
 
 
-def _texture(colour: Floats, alpha: Floats, own: Mask, under: Mask) -> NDArray[np.uint8]:
-    """Return premultiplied RGBA, with what is hidden filled from the layer's own pixels."""
-    opacity = np.where(own, alpha, under).astype(np.float32)
-    filled = colour
+def _grown(mask: Mask, reach: int) -> Mask:
+    """Return the mask with the pixels around it."""
+    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
+
+
+def _texture(photo: Image, behind: Floats, opacity: Floats, under: Mask) -> NDArray[np.uint8]:
+    """Return premultiplied RGBA that gives the photo where it lies over what is behind it at rest.
+
+    What is hidden is filled from the layer's own pixels.
+    """
+    alpha, colour = foreground(photo, opacity, behind)
+    alpha = np.where(opacity > 0, alpha, 0)
     if under.any():
-        filled = np.where(under[..., None], _filled(colour, own, under), colour)
-    pixels = np.dstack([filled * opacity[..., None], 255 * opacity])
-    return np.round(pixels).astype(np.uint8)
+        colour = np.where(under[..., None], _filled(photo, opacity > 0.5, under), colour)
+    alpha = np.where(under, 1, alpha)
+    return np.round(np.dstack([colour * alpha[..., None], 255 * alpha])).astype(np.uint8)
 
 
-def _filled(colour: Floats, own: Mask, under: Mask) -> Floats:
-    """Return the colours with those of hidden pixels grown in from the layer, `(height, width, 3)` in levels."""
+def _filled(photo: Image, own: Mask, under: Mask) -> Floats:
+    """Return the photo with hidden pixels grown in from the layer, `(height, width, 3)` float32 in levels."""
     ys, xs = np.nonzero(under)
     rows = slice(max(0, ys.min() - FILL_MARGIN_PX), ys.max() + FILL_MARGIN_PX + 1)
     columns = slice(max(0, xs.min() - FILL_MARGIN_PX), xs.max() + FILL_MARGIN_PX + 1)
-    part, holes = colour[rows, columns], ~own[rows, columns]
-    half = cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).round().astype(np.uint8)
+    part, holes = photo[rows, columns], ~own[rows, columns]
+    half = cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8)
     small_holes = cv2.resize(holes.astype(np.float32), half.shape[1::-1], interpolation=cv2.INTER_AREA) > 0
     grown = cv2.inpaint(half, small_holes.astype(np.uint8), INPAINT_PX, cv2.INPAINT_TELEA)
-    result = colour.copy()
+    result = photo.astype(np.float32)
     result[rows, columns] = cv2.resize(grown, part.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     return result

@@ -13,7 +13,6 @@ from xdyna.puppet.region import grow_region
 from xdyna.puppet.skeleton import Array
 from xdyna.schema import Floats, Image, Mask
 
-Pixels = NDArray[np.uint8]
 Box = tuple[slice, slice]
 View = tuple[float, float, float, float]
 
@@ -55,7 +54,7 @@ class LivingPlate:
     def __init__(
         self, plate: Image, flows: Sequence[Flow], fps: float, num_frames: int, view: View = (0.0, 0.0, 1.0, 1.0)
     ) -> None:
-        self._still: Pixels = cv2.cvtColor(plate, cv2.COLOR_RGB2RGBA).astype(np.uint8)
+        self._still = plate
         self._num_frames, seconds = num_frames, num_frames / fps
         arrows = [_on_plate(flow, plate.shape, view) for flow in flows]
         shares = [(arrow, grow_region(plate, arrow.start, arrow.end)) for arrow in arrows]
@@ -65,8 +64,8 @@ class LivingPlate:
         self._areas: list[_Swaying | _Running] = [_Swaying(self._still, swaying, seconds)] if swaying else []
         self._areas += [_Running(self._still, together, share, seconds) for together, share in running]
 
-    def frame(self, index: int) -> Pixels:
-        """Return a frame of the loop, `(height, width, 4)` uint8 RGBA, opaque. Do not write into it."""
+    def frame(self, index: int) -> Image:
+        """Return a frame of the loop, `(height, width, 3)` uint8 RGB. Do not write into it."""
         if not self._areas:
             return self._still
         frame = self._still.copy()
@@ -78,7 +77,7 @@ class LivingPlate:
 class _Running:
     """What runs on along arrows: two phases cross-fade, and neither shows at the moment at which it starts again."""
 
-    def __init__(self, still: Pixels, arrows: Sequence[_Arrow], share: Floats, seconds: float) -> None:
+    def __init__(self, still: Image, arrows: Sequence[_Arrow], share: Floats, seconds: float) -> None:
         self._box = _box(share > VISIBLE)
         self._opacity = np.ascontiguousarray(share[self._box])
         self._rest = 1 - self._opacity
@@ -92,9 +91,9 @@ class _Running:
         self._beats, likeness = _fitting_beats(self._source, self._opacity, velocity, seconds)
         self._run = velocity * np.float32(2 * seconds / self._beats)  # of a phase: two beats
         self._likeness = likeness
-        self._kept: dict[int, Pixels] = {}
+        self._kept: dict[int, Image] = {}
 
-    def draw(self, frame: Pixels, index: int, num_frames: int) -> None:
+    def draw(self, frame: Image, index: int, num_frames: int) -> None:
         """Draw it into a frame of the loop."""
         turn = self._beats * index % num_frames  # of a beat, in `num_frames` parts: the picture repeats with it
         picture = self._kept.get(turn)
@@ -105,7 +104,7 @@ class _Running:
         behind = np.ascontiguousarray(frame[self._box])
         frame[self._box] = cv2.blendLinear(picture, behind, self._opacity, self._rest)
 
-    def _picture(self, moment: float) -> Pixels:
+    def _picture(self, moment: float) -> Image:
         """Return the area at a moment of a beat, 0..1."""
         phase = self._delay + np.float32(moment / 2)
         phase -= phase >= 1
@@ -118,7 +117,7 @@ class _Running:
         blurred = self._large(cv2.resize(mixed, self._blurred, interpolation=cv2.INTER_AREA))
         return np.asarray(cv2.blendLinear(mixed, blurred, self._large(gain), self._large(1 - gain)), np.uint8)
 
-    def _sampled(self, gone: Floats) -> Pixels:
+    def _sampled(self, gone: Floats) -> Image:
         """Return the source after a share of a phase, -0.5..0.5, for each cell."""
         way = self._large(self._run * gone[..., None])
         return _moved(self._source, self._grid - way)
@@ -130,7 +129,7 @@ class _Running:
 class _Swaying:
     """What moves to and fro along arrows, as a wave that the wind drives through it."""
 
-    def __init__(self, still: Pixels, shares: Sequence[tuple[_Arrow, Floats]], seconds: float) -> None:
+    def __init__(self, still: Image, shares: Sequence[tuple[_Arrow, Floats]], seconds: float) -> None:
         side = max(still.shape)
         moving = cv2.GaussianBlur(np.max([share for _, share in shares], axis=0), (0, 0), SWAY_MARGIN * side)
         self._box = _box(moving > VISIBLE)
@@ -143,7 +142,7 @@ class _Swaying:
         self._wave = (2 * np.pi * turns).astype(np.float32)
         self._source = np.ascontiguousarray(still[self._box])
 
-    def draw(self, frame: Pixels, index: int, num_frames: int) -> None:
+    def draw(self, frame: Image, index: int, num_frames: int) -> None:
         """Draw it into a frame of the loop."""
         swing = np.sin(self._wave + np.float32(2 * np.pi * self._swings * index / num_frames))
         frame[self._box] = _moved(self._source, self._grid - self._reach * swing[..., None])
@@ -155,11 +154,11 @@ def _moved(picture: NDArray[Any], places: Floats) -> NDArray[Any]:
     return moved  # type: ignore[no-any-return]
 
 
-def _fitting_beats(source: Pixels, opacity: Floats, velocity: Floats, seconds: float) -> tuple[int, float]:
+def _fitting_beats(source: Image, opacity: Floats, velocity: Floats, seconds: float) -> tuple[int, float]:
     """Return into how many beats to divide a loop, so that what the two phases show at once fits best.
 
     Args:
-        source: What runs, `(height, width, 4)`.
+        source: What runs, `(height, width, 3)`.
         opacity: Where, `(height, width)`.
         velocity: In pixels a second, `(rows, columns, 2)` of coarse cells.
         seconds: Of the loop.
@@ -168,7 +167,7 @@ def _fitting_beats(source: Pixels, opacity: Floats, velocity: Floats, seconds: f
         The beats of the loop, and the correlation of the phases, 0..1.
     """
     size = velocity.shape[1::-1]
-    picture = cv2.cvtColor(cv2.resize(source, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGBA2GRAY)
+    picture = cv2.cvtColor(cv2.resize(source, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     picture = picture.astype(np.float32)
     weights = cv2.resize(opacity, size, interpolation=cv2.INTER_AREA)
     zoom = np.array(size, np.float32) / np.array(opacity.shape[::-1], np.float32)
@@ -227,7 +226,7 @@ def _field(arrows: Sequence[_Arrow], shape: tuple[int, ...], box: Box) -> Floats
     return (total / weights[..., None]).astype(np.float32)
 
 
-def continued(picture: Pixels, area: Mask) -> Pixels:
+def continued(picture: Image, area: Mask) -> Image:
     """Return a picture whose area goes on beyond its edge as its own mirror image.
 
     Args:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from xdyna.preprocess.graph import Graph
 from xdyna.preprocess.landmarks import head_square
 from xdyna.preprocess.masks import person_masks
-from xdyna.preprocess.pose import LEFT_SHOULDER, NECK, RIGHT_SHOULDER
+from xdyna.preprocess.pose import LEFT_ELBOW, LEFT_SHOULDER, LEFT_WRIST, NECK, RIGHT_ELBOW, RIGHT_SHOULDER, RIGHT_WRIST
 from xdyna.puppet.skeleton import BODY_BONES, body_size
 from xdyna.schema import Floats, Image, InputError, Pose
 
@@ -19,7 +19,8 @@ SURE_BONE = 0.035  # half width of what surely is the person around a bone, in b
 NEAR = 0.08  # how far clothes and hair reach beyond the drawn pose, in body sizes
 HAIR_RADIUS, HAIR_EPSILON = 6, 40.0  # of the guided filter, for a picture of WORKING_SIDE_PX; levels squared
 GAIN = 1.7  # of the soft edge: a filter this wide leaves a veil
-TOUCHING = 0.15  # share of a border that is covered where a person touches it
+FOREARMS, DOUBTFUL = ((RIGHT_ELBOW, RIGHT_WRIST), (LEFT_ELBOW, LEFT_WRIST)), 0.25
+TOUCHING = 0.5  # share of a border that is covered where it stops a person; a sleeve that it cuts does not count
 MAX_BORDERS = 2
 
 
@@ -88,7 +89,7 @@ def _grab(small: Image, pose: Pose, opinion: Floats) -> NDArray[np.bool_]:
     labels[near & (np.maximum(0.6 * drawn, opinion) > LIKELY)] = cv2.GC_PR_FGD
     # Dark hair before a dark background has no colour of its own; elsewhere the network closes gaps between limbs.
     labels[(opinion > SURE) & _head_region(size, pose)] = cv2.GC_FGD
-    _draw_sure(labels, pose, unit)
+    _draw_sure(labels, pose, unit, opinion)
     return grab_cut(small, labels, NUM_ROUNDS)
 
 
@@ -121,8 +122,11 @@ def _head_region(size: tuple[int, int], pose: Pose) -> NDArray[np.bool_]:
     return region > 0
 
 
-def _draw_sure(labels: NDArray[np.uint8], pose: Pose, unit: float) -> None:
-    """Draw what surely is the person, in place: bones and the middle of the torso."""
+def _draw_sure(labels: NDArray[np.uint8], pose: Pose, unit: float, opinion: Floats) -> None:
+    """Draw what surely is the person, in place: the bones, but of forearms only what the network sees as well.
+
+    A pose guesses a forearm that is hidden.
+    """
     body = pose.body[0]
     far = 10 * max(labels.shape)
     thickness = max(1, round(2 * SURE_BONE * unit))
@@ -130,7 +134,9 @@ def _draw_sure(labels: NDArray[np.uint8], pose: Pose, unit: float) -> None:
         ends = body[[start, end]]
         if np.isfinite(ends).all():
             a, b = np.clip(np.round(ends), -far, far).astype(int).tolist()
-            cv2.line(labels, a, b, (cv2.GC_FGD,), thickness)
+            bone = cv2.line(np.zeros_like(labels), a, b, (1,), thickness) > 0
+            unseen = (start, end) in FOREARMS and bone.any() and float(opinion[bone].mean()) < DOUBTFUL
+            labels[bone] = cv2.GC_PR_FGD if unseen else cv2.GC_FGD
 
 
 def _largest(mask: NDArray[np.bool_], pose: Pose) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """Turn the driver's pose into the puppet's: the photo's proportions, whole tracks, feet that stand still."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def rest_skeleton(reference: Pose, driver: Pose, size: tuple[int, int]) -> Array
             body[below] = body[above] + bone / max(np.hypot(*bone), 1e-6) * length
     if not np.isfinite(body[[RIGHT_HIP, LEFT_HIP]]).all():
         body[[RIGHT_HIP, LEFT_HIP]] = _hips_below(body)
-    return _extended(body[None], reference.hands.astype(np.float64), body_size(body), None)[0]
+    return extended(body[None], reference.hands.astype(np.float64), body_size(body), None)[0]
 
 
 def follow(reference: Pose, driver: Pose, rest: Array, fps: float) -> Array:
@@ -96,16 +97,63 @@ def follow(reference: Pose, driver: Pose, rest: Array, fps: float) -> Array:
             "The driving clip shows no body: neck and shoulders were not found in any frame. Choose a clip that "
             "shows a person from the hips up, or animate the photo without a clip."
         )
-    still = replace(reference, body=rest[None, :18].astype(np.float32))
-    whole = replace(driver, body=_bridged(driver.body))
-    broad = replace(whole, body=_with_spread(whole.body, still.body[0]))
-    body = retarget(broad, limb_ratios(still, broad)).body.astype(np.float64)
-    body = _completed(body, rest)
-    body = _with_head(body, rest)
+    whole = replace(driver, body=bridged(driver.body))
+    proportions = Proportions.between(reference, whole, rest)
+    body = with_head(completed(proportions.given_to(whole), rest), rest, proportions.head_reach)
     size = body_size(rest)
     body = _standing(body, size, fps)
-    hands = np.stack([_bridged(hand) for hand in driver.hands.transpose(1, 0, 2, 3)], axis=1).astype(np.float64)
-    return np.where(np.isfinite(rest), _extended(body, hands, size, rest), np.nan)
+    hands = np.stack([bridged(hand) for hand in driver.hands.transpose(1, 0, 2, 3)], axis=1).astype(np.float64)
+    return extended(body, hands, size, rest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proportions:
+    """How the photo's body differs from the driver's.
+
+    Attributes:
+        breadths: The photo's breadth of shoulders and of hips, in the driver's; 1 where unknown.
+        limbs: The photo's limbs in the driver's, as from `limb_ratios`.
+        head_reach: From neck to head in the photo, in the driver's; 1 where unknown.
+    """
+
+    breadths: tuple[float, ...]
+    limbs: dict[str, float]
+    head_reach: float
+
+    @classmethod
+    def between(cls, reference: Pose, driver: Pose, rest: Array) -> Self:
+        """Measure a driver's clip.
+
+        Args:
+            reference: The photo's pose, one frame, in canvas pixels.
+            driver: The driver's pose in canvas pixels.
+            rest: The photo's skeleton, from `rest_skeleton`.
+        """
+        still = replace(reference, body=rest[None, :18].astype(np.float32))
+        breadths = tuple(_breadth(driver.body, still.body[0], right[0], left[0]) for right, left in PAIRS)
+        broad = replace(driver, body=_with_breadths(driver.body, breadths))
+        limbs = limb_ratios(still, broad)
+        body = completed(retarget(broad, limbs).body.astype(np.float64), rest)
+        return cls(breadths=breadths, limbs=limbs, head_reach=_head_reach(body, rest))
+
+    def given_to(self, driver: Pose) -> Array:
+        """Return the driver's joints with the photo's proportions, `(num_frames, 18, 2)`, NaN where unknown."""
+        broad = replace(driver, body=_with_breadths(driver.body, self.breadths))
+        return retarget(broad, self.limbs).body.astype(np.float64)
+
+    def towards(self, other: Self, share: float) -> Self:
+        """Return these proportions with a share, 0..1, of the way to others; a limb that was unknown begins at 1."""
+
+        def between(one: float, two: float) -> float:
+            return one + share * (two - one)
+
+        limbs = {name: between(self.limbs.get(name, 1.0), ratio) for name, ratio in other.limbs.items()}
+        return replace(
+            self,
+            breadths=tuple(map(between, self.breadths, other.breadths)),
+            limbs=self.limbs | limbs,
+            head_reach=between(self.head_reach, other.head_reach),
+        )
 
 
 def _hips_below(body: Array) -> Array:
@@ -116,7 +164,7 @@ def _hips_below(body: Array) -> Array:
     return middle + np.array([[-0.5], [0.5]]) * HIP_BREADTH * across
 
 
-def _bridged(tracks: np.ndarray) -> np.ndarray:
+def bridged(tracks: np.ndarray) -> np.ndarray:
     """Return `(num_frames, num_points, 2)` tracks without gaps; those never seen stay NaN."""
     tracks, frames = tracks.copy(), np.arange(len(tracks))
     for point in tracks.transpose(1, 2, 0):
@@ -126,47 +174,64 @@ def _bridged(tracks: np.ndarray) -> np.ndarray:
     return tracks
 
 
-def _with_spread(body: np.ndarray, still: np.ndarray) -> np.ndarray:
-    """Return the joints with the photo's breadth of shoulders and hips."""
+def _breadth(body: np.ndarray, still: np.ndarray, right: int, left: int) -> float:
+    """Return the photo's distance of two joints in the driver's, within `SPREAD_RANGE`; 1 where unknown."""
+    breadth = np.linalg.norm(body[:, right] - body[:, left], axis=-1)
+    wanted = float(np.linalg.norm(still[right] - still[left]))
+    usual = float(np.nanquantile(breadth, 0.75)) if np.isfinite(breadth).any() else np.nan  # seldom turned away
+    return float(np.clip(wanted / usual, *SPREAD_RANGE)) if np.isfinite([wanted, usual]).all() and usual >= 1 else 1.0
+
+
+def _with_breadths(body: np.ndarray, breadths: tuple[float, ...]) -> np.ndarray:
+    """Return the joints with other breadths of shoulders and hips."""
     body = body.copy()
-    for right, left in PAIRS:
-        breadth = np.linalg.norm(body[:, right[0]] - body[:, left[0]], axis=-1)
-        wanted = float(np.linalg.norm(still[right[0]] - still[left[0]]))
-        usual = float(np.nanquantile(breadth, 0.75)) if np.isfinite(breadth).any() else np.nan  # seldom turned away
-        if not np.isfinite([wanted, usual]).all() or usual < 1:
-            continue
-        ratio = np.clip(wanted / usual, *SPREAD_RANGE)
+    for (right, left), ratio in zip(PAIRS, breadths, strict=True):
         middle = (body[:, right[0]] + body[:, left[0]]) / 2
         for joints in (right, left):
             body[:, joints] += ((ratio - 1) * (body[:, joints[0]] - middle))[:, None]
     return body
 
 
-def _completed(body: Array, rest: Array) -> Array:
-    """Return the joints with those that the driver never shows hanging from their parents as in the photo."""
+def completed(body: Array, rest: Array) -> Array:
+    """Return the joints with those that the driver does not show in every frame hanging as in the photo."""
     for parent, child in PARENTS:
         if np.isfinite(rest[child, 0]) and not np.isfinite(body[:, child]).all():
             body[:, child] = body[:, parent] + (rest[child] - rest[parent])
     return body
 
 
-def _with_head(body: Array, rest: Array) -> Array:
+def with_head(body: Array, rest: Array, reach: float) -> Array:
     """Return the joints with the photo's own head, turned and placed as the driver's.
 
     People's heads differ in shape more than in motion: their joints are moved as one.
+
+    Args:
+        body: The joints, `(num_frames, 18, 2)`.
+        rest: The photo's skeleton.
+        reach: From neck to head in the photo, in the driver's.
     """
-    joints = [joint for joint in HEAD_JOINTS if np.isfinite(rest[joint, 0])]
+    joints = _head_joints(rest)
     if not joints:
         return body
     middle, still = body[:, joints].mean(axis=1), rest[joints].mean(axis=0)
-    reach = np.median(np.linalg.norm(middle - body[:, NECK], axis=-1))
-    ratio = np.linalg.norm(still - rest[NECK]) / max(reach, 1e-6)
-    centre = body[:, NECK] + ratio * (middle - body[:, NECK])
+    centre = body[:, NECK] + reach * (middle - body[:, NECK])
     turn = _tilt(body) / _tilt(rest[None])
     offsets = (rest[joints] - still) @ [1, 1j]
     moved = turn[:, None] * offsets[None]
     body[:, joints] = centre[:, None] + np.stack([moved.real, moved.imag], axis=-1)
     return body
+
+
+def _head_joints(rest: Array) -> list[int]:
+    return [joint for joint in HEAD_JOINTS if np.isfinite(rest[joint, 0])]
+
+
+def _head_reach(body: Array, rest: Array) -> float:
+    """Return how far the photo's head is from its neck, in the driver's usual distance; 1 where unknown."""
+    if not (joints := _head_joints(rest)):
+        return 1.0
+    usual = np.median(np.linalg.norm(body[:, joints].mean(axis=1) - body[:, NECK], axis=-1))
+    return float(np.linalg.norm(rest[joints].mean(axis=0) - rest[NECK]) / max(usual, 1e-6))
 
 
 def _tilt(body: Array) -> np.ndarray:
@@ -198,8 +263,8 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _extended(body: Array, hands: Array, size: float, rest: Array | None) -> Array:
-    """Return the joints with the points that follow from them, `(num_frames, 25, 2)`.
+def extended(body: Array, hands: Array, size: float, rest: Array | None) -> Array:
+    """Return the joints with the points that follow from them, `(num_frames, 25, 2)`; NaN where rest is.
 
     Args:
         body: The joints, `(num_frames, 18, 2)`.
@@ -227,7 +292,7 @@ def _extended(body: Array, hands: Array, size: float, rest: Array | None) -> Arr
         points[:, HEAD] = body[:, joints].mean(axis=1)
         up = _tilt(body) * -1j
         points[:, CROWN] = points[:, HEAD] + HEAD_HEIGHT * size * np.stack([up.real, up.imag], axis=-1)
-    return points
+    return points if rest is None else np.where(np.isfinite(rest), points, np.nan)
 
 
 def _foot(shin: Array, rest: Array | None, joints: tuple[int, int, int], size: float) -> Array:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from xdyna.puppet.blend import tone_correction
 from xdyna.schema import Floats, Image, Mask
 
 WORKING_SIDE_PX, WORKING_HOLE_PX = 192, 5000  # the cost of the shift map grows faster than its hole
@@ -29,12 +30,15 @@ class PlateFiller:
         photo: The picture, `(height, width, 3)` uint8 RGB.
         matte: The person's opacity, `(height, width)` in 0..1.
         time_limit_s: The seconds after which a plain smooth filling does instead.
+        hole_px: The pixels of the person, at most, at the size at which the filling is looked for: fewer are quicker.
     """
 
-    def __init__(self, photo: Image, matte: Floats, time_limit_s: float = TIME_LIMIT_S) -> None:
+    def __init__(
+        self, photo: Image, matte: Floats, time_limit_s: float = TIME_LIMIT_S, hole_px: int = WORKING_HOLE_PX
+    ) -> None:
         self._photo, self._matte, self._time_limit_s = photo, matte, time_limit_s
         self._source: NDArray[np.int32] | None = None
-        self._small_hole = _shrunk_hole(_rim(matte))
+        self._small_hole = _shrunk_hole(_rim(matte), hole_px)
         self._thread = Thread(target=self._ask, daemon=True)
         self._thread.start()
 
@@ -44,11 +48,19 @@ class PlateFiller:
         if self._source is None:
             filled = _smooth_filling(self._photo, self._small_hole)
         else:
-            filled = _copied(self._photo, self._source)
+            filled = _copied(self._photo, self._source) + self._tones(self._source)
         rim = cv2.dilate(self._matte, np.ones((3, 3), np.uint8))  # a line of the person would stay behind
         # Where the person shines through, so does the photo: what is left of its rim would else move with the person.
         share = np.clip((rim - CLEAR) / (OPAQUE - CLEAR), 0, 1)[..., None]
-        return np.round(self._photo + share * (filled.astype(np.float32) - self._photo)).astype(np.uint8)
+        plate = self._photo + share * (filled.astype(np.float32) - self._photo)
+        return np.round(np.clip(plate, 0, 255)).astype(np.uint8)
+
+    def _tones(self, source: NDArray[np.int32]) -> Floats:
+        """Return what evens out the brightness of the copied patches, `(height, width, 3)` in levels."""
+        small = cv2.resize(self._photo, self._small_hole.shape[::-1], interpolation=cv2.INTER_AREA)
+        correction = tone_correction(small.astype(np.uint8), source, self._small_hole)
+        size = self._photo.shape[1::-1]
+        return cv2.resize(correction, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
 
     def _ask(self) -> None:
         if not self._small_hole.any() or self._small_hole.all():
@@ -75,10 +87,10 @@ def _rim(matte: Floats) -> Mask:
     return cv2.dilate((matte > 0.01).astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
 
 
-def _shrunk_hole(hole: Mask) -> Mask:
+def _shrunk_hole(hole: Mask, hole_px: int = WORKING_HOLE_PX) -> Mask:
     """Return the hole at the working size: every pixel of which any part is to be filled."""
     height, width = hole.shape
-    zoom = min(1.0, WORKING_SIDE_PX / max(height, width), (WORKING_HOLE_PX / max(1, hole.sum())) ** 0.5)
+    zoom = min(1.0, WORKING_SIDE_PX / max(height, width), (hole_px / max(1, hole.sum())) ** 0.5)
     small = max(1, round(width * zoom)), max(1, round(height * zoom))
     return cv2.resize(hole.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0
 

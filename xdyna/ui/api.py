@@ -1,4 +1,4 @@
-"""The public endpoints, `/analyze`, `/generate` and `/compare`. Each is admitted or refused before any work."""
+"""The public endpoints: `/analyze`, `/see_it_move`, `/generate`, `/compare`. Each job is admitted or refused first."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import closing
@@ -15,6 +15,7 @@ from xdyna.compare.variants import AXES, MIN_VARIANTS, read_variants
 from xdyna.config import AnimationSettings
 from xdyna.estimates import ANALYSIS_SPEED, predict
 from xdyna.files import UnsavedResultError, write_files
+from xdyna.motion_preview import see_it_move as move_photo
 from xdyna.preview import report
 from xdyna.schema import Animation, Conditions, Progress
 from xdyna.ui.client import visitor
@@ -22,12 +23,14 @@ from xdyna.ui.gpu import compare_seconds, in_turn, prepared_in_turn, run_on_gpu,
 from xdyna.ui.job_events import QUEUED_BY_US
 from xdyna.ui.jobs import (
     ANALYSIS_QUEUE,
+    MOTION_PREVIEW_S,
     conditions_of,
     preview_files,
     require,
     result_files,
     shared_preparation,
     with_result,
+    write_moved,
 )
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import read_settings
@@ -39,7 +42,7 @@ NOTHING_YET = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
 
 
 def add_endpoints(session: Session) -> None:
-    """`/analyze`, `/generate` and `/compare`, which the page itself does not use: its jobs also move buttons.
+    """The four endpoints. The page itself does not use them: its jobs also move buttons.
 
     Args:
         session: gives the endpoints their parameters.
@@ -58,6 +61,8 @@ def add_endpoints(session: Session) -> None:
     ]
     found = gr.JSON(visible=False, label="Report")
     call.click(analyze, outputs=[*previews, found], api_name="analyze", **job)
+    moved = gr.Video(visible=False, label="The photo, moved by warping")
+    call.click(see_it_move, outputs=moved, api_name="see_it_move", **job)
     made = [gr.Video(visible=False, label="Result"), gr.File(visible=False, label="Recipe")]
     call.click(generate, outputs=made, api_name="generate", **job)
     wanted = [
@@ -95,6 +100,25 @@ def analyze(
                     yield files["overlay.png"], files["pose.mp4"], files.get("face.png"), report(event)
                 else:
                     yield NOTHING_YET
+
+
+def see_it_move(photo: str | None, clip: str | None, consent: bool, model: str, **settings: Any) -> Iterator[Any]:
+    """Warps the photo by the first three seconds of the clip, small and quick, to judge timing, crop and alignment.
+
+    `model` is a key of `BACKENDS`: its size of the video decides the crop.
+
+    Yields:
+        At the end the video.
+    """
+    read = BACKENDS[model].own(read_settings(settings))
+    require(photo, clip, consent, read)
+    with shared_preparation(photo, clip, read) as preparation:
+        seconds = ANALYSIS_SPEED.seconds(read.num_frames) + MOTION_PREVIEW_S
+        prepare, run = conditions_of(preparation, read.num_frames), partial(move_photo, settings=read)
+        job = prepared_in_turn(prepare, run, seconds, visitor(), ANALYSIS_QUEUE)
+        with closing(job) as events:  # type: ignore[type-var]
+            for event in events:
+                yield str(write_moved(STORE.new(), event, read)) if isinstance(event, Animation) else gr.skip()
 
 
 def generate(

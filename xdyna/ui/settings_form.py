@@ -24,6 +24,7 @@ OTHER = tuple(name for name in FIELDS if name not in MAIN + CLIP + CHECK + LIVIN
 TITLES = {
     "num_inference_steps": "Steps",
     "guidance_scale": "Guidance",
+    "strength": "Denoising strength",
     "adapter_strength": "Adapter strength",
     "background_adapter_strength": "Adapter strength of the background",
     "reference_mode": "How the photo is read",

@@ -12,6 +12,7 @@ from xdyna.ui import fragments, history
 from xdyna.ui.handlers.generate import RESULT, shown
 from xdyna.ui.history import Run
 from xdyna.ui.job_events import Updates, updates
+from xdyna.ui.payloads import event_text
 from xdyna.ui.settings_form import read_settings
 from xdyna.ui.store import STORE
 
@@ -34,7 +35,7 @@ def keep(run: Run | None, kept: Any) -> tuple[Any, Any]:
 
 def choose(kept: Any, event: gr.EventData) -> Updates:
     """A button of a card: `open`, `forget`; `use` is told to `use_settings`."""
-    action, id = event.action, event.id
+    action, id = event_text(event, "action"), event_text(event, "id")
     if action == "forget":
         less = history.without_run(kept, id)
         return updates(CHOSEN, runs=less, cards=history.cards(less))
@@ -50,8 +51,8 @@ def choose(kept: Any, event: gr.EventData) -> Updates:
 
 def use_settings(model: str, kept: Any, names: tuple[str, ...], event: gr.EventData) -> tuple[Any, ...]:
     """The button `use` of a card: `restored` of that run, or nothing."""
-    run = next((run for run in history.read_runs(kept) if run.id == event.id), None)
-    if event.action != "use" or run is None:
+    run = next((run for run in history.read_runs(kept) if run.id == event_text(event, "id")), None)
+    if event_text(event, "action") != "use" or run is None:
         return tuple(gr.skip() for _ in range(len(names) + 3))
     return _restored(model, run.recipe, names)
 
