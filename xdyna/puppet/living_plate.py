@@ -62,7 +62,8 @@ class LivingPlate:
         swaying = [item for item in shares if item[0].kind == "sway"]
         running = _areas([item for item in shares if item[0].kind == "flow"])
         self._areas: list[_Swaying | _Running] = [_Swaying(self._still, swaying, seconds)] if swaying else []
-        self._areas += [_Running(self._still, together, share, seconds) for together, share in running]
+        kept_bytes = MAX_KEPT_BYTES // max(1, len(running))
+        self._areas += [_Running(self._still, together, share, seconds, kept_bytes) for together, share in running]
 
     def frame(self, index: int) -> Image:
         """Return a frame of the loop, `(height, width, 3)` uint8 RGB. Do not write into it."""
@@ -77,7 +78,7 @@ class LivingPlate:
 class _Running:
     """What runs on along arrows: two phases cross-fade, and neither shows at the moment at which it starts again."""
 
-    def __init__(self, still: Image, arrows: Sequence[_Arrow], share: Floats, seconds: float) -> None:
+    def __init__(self, still: Image, arrows: Sequence[_Arrow], share: Floats, seconds: float, kept_bytes: int) -> None:
         self._box = _box(share > VISIBLE)
         self._opacity = np.ascontiguousarray(share[self._box])
         self._rest = 1 - self._opacity
@@ -92,6 +93,7 @@ class _Running:
         self._run = velocity * np.float32(2 * seconds / self._beats)  # of a phase: two beats
         self._likeness = likeness
         self._kept: dict[int, Image] = {}
+        self._kept_bytes = kept_bytes
 
     def draw(self, frame: Image, index: int, num_frames: int) -> None:
         """Draw it into a frame of the loop."""
@@ -99,7 +101,7 @@ class _Running:
         picture = self._kept.get(turn)
         if picture is None:
             picture = self._picture(turn / num_frames)
-            if (len(self._kept) + 1) * picture.nbytes <= MAX_KEPT_BYTES:
+            if (len(self._kept) + 1) * picture.nbytes <= self._kept_bytes:
                 self._kept[turn] = picture
         behind = np.ascontiguousarray(frame[self._box])
         frame[self._box] = cv2.blendLinear(picture, behind, self._opacity, self._rest)

@@ -15,7 +15,7 @@ LIKE = 15.0  # weighted differences up to which two places look alike, in levels
 FAR = 70.0  # beyond which a place looks like another than the one under the arrow, by whatever way it is reached
 MAX_ROUNDS = 60
 REFINE_ROUNDS = 2
-GUIDE_RADIUS, GUIDE_EPS = 0.008, 1e-4 * 255**2
+GUIDE_RADIUS, GUIDE_EPS = 0.02, 1e-4 * 255**2
 
 
 def grow_region(picture: Image, start: Array, end: Array) -> Floats:
