@@ -116,18 +116,18 @@ class Swing:
         """
         target = np.concatenate(shapes) @ [1, 1j]
         if self._target is not None:
-            self._move(target)
+            self._move(self._target, target)
         self._target = target
         swung = self._free * self._offset / np.hypot(1, np.abs(self._offset) / (REACH * self._size))
         return np.split(np.stack([(target + swung).real, (target + swung).imag], axis=1), self._splits)
 
-    def _move(self, target: NDArray[np.complex128]) -> None:
+    def _move(self, before: NDArray[np.complex128], target: NDArray[np.complex128]) -> None:
         """Let the springs swing through a frame, while the body moves evenly to its next place: an exact solution.
 
         The air holds what it is moved through, so free parts trail behind.
         """
         step, spring = self.frame_s, 2 * np.pi * FREQUENCY_HZ
-        carried = (target - self._target) / step
+        carried = (target - before) / step
         calm = -2 * DAMPING / spring * carried + self._blown(target)
         decay, pace = DAMPING * spring, spring * np.sqrt(1 - DAMPING**2)
         start = self._offset - calm
