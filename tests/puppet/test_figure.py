@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from puppet.drawn import HEIGHT, WIDTH, drawn, overlap, still
 
-from xdyna.puppet.anatomy import Anatomy, leg_fork
+from xdyna.puppet.anatomy import BODY, Anatomy, leg_fork
+from xdyna.puppet.face import Face
 from xdyna.puppet.figure import STAGES, Figure, build_figure
 from xdyna.puppet.layers import cut_layers, foreground
 from xdyna.puppet.motion import follow, rest_skeleton
@@ -68,6 +69,27 @@ def test_a_moved_person_covers_the_background_elsewhere() -> None:
     true = np.roll(drawn(908).person_mask[0], 12, axis=1)
     changed = np.abs(moved - made.plate).max(axis=-1) > 24
     assert overlap(changed, true) > 0.85
+
+
+def test_where_nobody_comes_the_background_holds_still_to_the_bit() -> None:
+    made, rest = figure(908)
+    other = np.full_like(made.plate, 90)
+    swing = made.swing(8.0, wind=1.0)
+    for shift in (0, 6, 12):
+        reached = cv2.dilate(np.roll(made.matte, shift, axis=1), np.ones((25, 25))) > 0
+        pose = rest + np.array([shift, 0])
+        assert np.array_equal(made.draw(pose, swing=swing)[~reached], made.plate[~reached])
+        assert np.array_equal(made.draw(pose, plate=other)[~reached], other[~reached])
+
+
+def test_a_frame_without_an_expression_shows_the_photos_own() -> None:
+    plain, rest = figure(908)
+    (texture,) = (part.layer.texture for part in plain.parts if part.layer.name == BODY)
+    face = Face(texture, drawn(908).face_landmarks[0] - plain.corner, np.nan)
+    made = Figure(plain.plate, plain.matte, plain.parts, plain.corner, plain.size, face)
+    calm = made.draw(rest)
+    assert not np.array_equal(made.draw(rest, np.full((68, 2), 0.1)), calm)
+    assert np.array_equal(made.draw(rest), calm)
 
 
 def test_a_limb_goes_alone() -> None:

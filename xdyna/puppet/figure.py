@@ -86,9 +86,10 @@ class Figure:
             plate: Another background for this frame, `(height, width, 3)` uint8 RGB; None for the photo's.
             swing: Hair and loose cloth as the frame before left them, from `swing`; None lets nothing swing.
         """
-        if self.face is not None and expression is not None:
+        if self.face is not None:
             (body,) = (part for part in self.parts if part.layer.name == BODY)
-            body.sheet.set_texture(self.face.express(expression, strength))
+            own = body.layer.texture
+            body.sheet.set_texture(own if expression is None else self.face.express(expression, strength))
         shapes = [shape + self.corner for shape in self._rig.bend(skeleton - self.corner)]
         if swing is not None:
             shapes = swing.follow(shapes)

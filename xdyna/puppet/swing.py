@@ -95,12 +95,15 @@ class Swing:
         size: The body's size in pixels.
         fps: The frames per second.
         wind: The strength of the wind, 0..1; it blows to the right.
+
+    Attributes:
+        frame_s: The seconds from frame to frame; may be set before each of them.
     """
 
     def __init__(self, free: Sequence[Array], size: float, fps: float, wind: float = 0.0) -> None:
         self._splits = np.cumsum([len(part) for part in free])[:-1]
         self._free = np.concatenate(free)
-        self._size, self._frame_s, self._wind, self._time_s = size, 1 / fps, wind, 0.0
+        self._size, self.frame_s, self._wind, self._time_s = size, 1 / fps, wind, 0.0
         self._target: NDArray[np.complex128] | None = None
         self._offset = np.zeros(len(self._free), complex)
         self._velocity = np.zeros(len(self._free), complex)
@@ -123,7 +126,7 @@ class Swing:
 
         The air holds what it is moved through, so free parts trail behind.
         """
-        step, spring = self._frame_s, 2 * np.pi * FREQUENCY_HZ
+        step, spring = self.frame_s, 2 * np.pi * FREQUENCY_HZ
         carried = (target - self._target) / step
         calm = -2 * DAMPING / spring * carried + self._blown(target)
         decay, pace = DAMPING * spring, spring * np.sqrt(1 - DAMPING**2)
