@@ -273,6 +273,8 @@ def test_settings_of_another_version_are_refused() -> None:
         {"prompt": ["<script>"]},
         {"guidance_scale": None},
         {"photo_person": 3},
+        {"flows": "0,0,1,1;" * 9},
+        {"flows": [[0, 0, 1, 1]]},
         [],
     ):
         with pytest.raises(InputError, match="do not fit this version"):

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
 EXIT_INPUT, EXIT_INTERRUPTED = 2, 130
 VIDEOS = "videos"
-ALIASES = {"num_inference_steps": "--steps", "guidance_scale": "--guidance", "num_frames": "--frames"}
+ALIASES = {
+    "num_inference_steps": "--steps",
+    "guidance_scale": "--guidance",
+    "num_frames": "--frames",
+    "flows": "--flow",
+}
+REPEATABLE = {"flows": "; "}
+"""Settings whose flag may be given several times, and what stands between their parts."""
 
 Result = TypeVar("Result")
 
@@ -179,6 +186,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         if isinstance(item.default, bool):
             group.add_argument(*names, action=argparse.BooleanOptionalAction, help=bounds["help"])
             continue
+        if item.name in REPEATABLE:
+            group.add_argument(*names, action="append", metavar="X0,Y0,X1,Y1[,SPEED[,sway]]", help=bounds["help"])
+            continue
         limits = "" if bounds["low"] is None else f" {bounds['low']:g} to {bounds['high']:g}."
         group.add_argument(
             *names,
@@ -230,6 +240,7 @@ def _model_and_settings(options: argparse.Namespace) -> tuple[str, AnimationSett
     like = _recipe(options.like) if options.like else None
     given = {item.name: getattr(options, item.name) for item in fields(AnimationSettings)}
     given = {name: value for name, value in given.items() if value is not None}
+    given |= {name: between.join(given[name]) for name, between in REPEATABLE.items() if name in given}
     model = options.model or (like.model if like and like.model in BACKENDS else _default_model(options, given))
     backend = BACKENDS[model]
     if options.clip is None:

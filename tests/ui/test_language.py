@@ -18,7 +18,7 @@ from xdyna.backends import BACKENDS
 from xdyna.backends.main_memory import check_main_memory
 from xdyna.files import UnsavedResultError
 from xdyna.motion_preview import see_it_move
-from xdyna.preprocess import checks
+from xdyna.preprocess import checks, checks_posture
 from xdyna.schema import Check, InputError, Person
 from xdyna.ui.demo import build_demo
 from xdyna.ui.fair_queue import FairQueue, QueueFullError, Visitor
@@ -176,6 +176,10 @@ def found_checks() -> list[Check]:
         checks.small_in_clip(4.2),
         checks.small_photo(2.5),
         checks.rotation(-31.0),
+        checks_posture.lying(80.0, 80.0),
+        checks_posture.from_behind(True, False),
+        checks_posture.from_behind(False, True),
+        checks_posture.entangled(two, 1),
         *(checks.proportions({limb: 0.5}, False) for limb in checks.COMPARED_LIMBS),
         checks.better_start(0.9, 0, 12, 8.0, 0.0),
         checks.missing_faces(3, 2, 20, 32),
@@ -200,8 +204,9 @@ def test_every_check_can_be_said(check: Check) -> None:
 
 
 def test_no_check_is_forgotten_above() -> None:
-    tree = ast.parse((ROOT / "xdyna" / "preprocess" / "checks.py").read_text(encoding="utf-8"))
-    made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Check"]
+    sources = (ROOT / "xdyna" / "preprocess").glob("checks*.py")
+    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    made = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "Check"]
     ids = {
         keyword.value.value
         for call in made

@@ -19,6 +19,7 @@ from xdyna.ui.handlers import generate as handlers
 from xdyna.ui.handlers import model_choice
 from xdyna.ui.job_events import IMMEDIATE, PRIVATE, SETTLE_S, components, wire_job
 from xdyna.ui.latest import latest
+from xdyna.ui.screens.living import LivingParts, add_living, wire_living
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import MAIN, OTHER, add_input
 from xdyna.ui.stepper import screen
@@ -71,6 +72,7 @@ class GenerateParts:
     download_beside: gr.DownloadButton
     download_recipe: gr.DownloadButton
     download_poster: gr.DownloadButton
+    living: LivingParts
     settings: dict[str, Component]
 
 
@@ -96,6 +98,7 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
     """
     settings: dict[str, Any] = session.settings
     form = list(settings.values())
+    wire_living(parts.living, session)
     wire_job(
         handlers.generate,
         handlers.JOB,
@@ -170,6 +173,8 @@ def _add_settings(model: str, defaults: AnimationSettings) -> dict[str, Any]:
             True, label="Keep the seed", info="Otherwise every run draws its own.", min_width=150, elem_id="keep-seed"
         )
     buttons = _add_buttons(model, defaults)
+    living = add_living(model, defaults)
+    settings["flows"] = living.flows
     with gr.Accordion("Customise", open=False, elem_id="customise"):
         names = [name for name in (*MAIN, *OTHER) if name != "seed"]
         settings |= {name: add_input(name, defaults, BACKENDS[model].takes(name)) for name in names}
@@ -182,6 +187,7 @@ def _add_settings(model: str, defaults: AnimationSettings) -> dict[str, Any]:
         "seed": seed,
         "dice": dice,
         "keep_seed": keep_seed,
+        "living": living,
         "settings": settings,
         **buttons,
     }
