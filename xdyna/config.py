@@ -5,6 +5,8 @@ from math import inf
 from numbers import Integral, Real
 from typing import Any
 
+from xdyna.flows import parse_flows
+
 Box = tuple[float, float, float, float]
 SCHEDULERS = ("ddim", "dpm++", "unipc", "euler", "lcm")
 WINDOW_SCHEDULES = ("loop", "open")
@@ -13,7 +15,7 @@ MODES = ("animate", "replace")
 MEMORY_MODES = ("auto", "full", "model_offload", "sequential_offload")
 WEIGHT_STORAGES = ("full", "float8")
 DECODERS = ("full", "tiny")
-PROMPT_LETTERS, PERSON_LETTERS, SHOWN_LETTERS = 500, 100, 40
+PROMPT_LETTERS, PERSON_LETTERS, FLOWS_LETTERS, SHOWN_LETTERS = 500, 100, 500, 40
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 """What a value of each type is called before a user."""
 
@@ -224,6 +226,12 @@ class AnimationSettings:
     wind: float = setting(
         0.0, "Wind in hair and loose clothes; without it they only swing after the body.", low=0.0, high=1.0, step=0.05
     )
+    flows: str = setting(
+        "",
+        "What moves in the background: arrows x0,y0,x1,y1,speed,flow or sway in 0 to 1 of the photo, with ; between "
+        "them, or suggested. Empty holds it still.",
+        max_length=FLOWS_LETTERS,
+    )
     keep_sound: bool = setting(True, "Put the clip's sound under the result.")
     ai_label: bool = setting(True, "Draw a small AI-generated label into the video.")
     save_recipe: bool = setting(
@@ -242,9 +250,9 @@ class AnimationSettings:
                 raise ValueError(f"{item.name} {error}") from error
             if value_type(item) in (int, float):  # 1 is a number as 1.0 is: JSON and JavaScript do not tell them apart
                 object.__setattr__(self, item.name, value_type(item)(value))
-        for name in ("photo_person", "clip_person"):
+        for name, parse in (("photo_person", parse_person), ("clip_person", parse_person), ("flows", parse_flows)):
             try:
-                parse_person(getattr(self, name))
+                parse(getattr(self, name))
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from error
         for name in ("height", "width"):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,12 +12,17 @@ from numpy.typing import NDArray
 
 from xdyna.backends.cost import Work, rates
 from xdyna.backends.interface import Backend, Helpers, Plan, Stop
+from xdyna.backends.matte import photo_matte
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
+from xdyna.flows import parse_flows
 from xdyna.schema import Animation, Conditions, Floats, Frames, Image, Pose, Progress
 from xdyna.weights import locate, revision
 
-DRAWING = "Drawing"
+if TYPE_CHECKING:
+    from xdyna.puppet.living_plate import LivingPlate
+
+MOVING_BACKGROUND, DRAWING = "Setting the background in motion", "Drawing"
 QUICK_HOLE_PX = 2000
 PREVIEW_EVERY, PREVIEW_SIDE_PX = 8, 224
 MASK_PX, NOISE = 8, 2  # pixels of the video per pixel of its masks; levels
@@ -108,6 +114,7 @@ class PuppetModel:
             lambda: photo_landmarks(conditions),
             calm_eye_opening(conditions.face_landmarks),
             QUICK_HOLE_PX if self.quick else WORKING_HOLE_PX,
+            photo_matte(conditions),
         )
         while True:
             try:
@@ -115,6 +122,10 @@ class PuppetModel:
             except StopIteration as end:
                 figure = end.value
                 break
+        living = None
+        if settings.flows:
+            living = _living_plate(figure.plate, conditions, settings, len(skeletons))
+            yield run.progress(MOVING_BACKGROUND, 1, 1, timed=False)
         offsets = expression_offsets(conditions.face_landmarks)
         swing = figure.swing(conditions.fps, settings.wind)
         frames = np.empty((len(skeletons), *conditions.size, 3), np.uint8)
@@ -122,17 +133,33 @@ class PuppetModel:
         masks: list[Floats] = []
         for k, skeleton in enumerate(skeletons):
             expression = None if offsets is None else offsets[k]
-            frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale, swing=swing)
+            plate = living.frame(k) if living else None
+            frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale, plate, swing)
             small.append(_small(frames[k]))
-            masks.append(_covered(frames[k], figure.plate))
+            masks.append(_covered(frames[k], figure.plate if plate is None else plate))
             shown = np.stack(small) if len(small) % PREVIEW_EVERY == 0 or len(small) == len(frames) else None
             yield run.progress(DRAWING, len(small), len(frames), shown)
             if stop is not None and stop():
                 break
         done = len(small)
         made = {name: clip[:done] for name, clip in seen.items()}
-        ended = run.animation(frames[:done], conditions, made, tuple(range(done)), stopped=done < len(frames))
+        steps, stopped = tuple(range(done)), done < len(frames)
+        ended = run.animation(frames[:done], conditions, made, steps, stopped, uses_matte=True)
         yield replace(ended, person_masks=np.stack(masks))
+
+
+def _living_plate(plate: Image, conditions: Conditions, settings: AnimationSettings, num_frames: int) -> "LivingPlate":
+    """Return the background, which moves along the arrows of the settings or along those that it suggests."""
+    from xdyna.photo import crop_box
+    from xdyna.puppet.living_plate import LivingPlate
+    from xdyna.puppet.suggestions import suggest_flows
+
+    flows, (height, width) = parse_flows(settings.flows), conditions.reference_image.shape[:2]
+    if flows is None:
+        return LivingPlate(plate, suggest_flows(plate), conditions.fps, num_frames)
+    left, top, right, bottom = crop_box((height, width), conditions.size, conditions.photo_box)
+    view = left / width, top / height, right / width, bottom / height
+    return LivingPlate(plate, flows, conditions.fps, num_frames, view)
 
 
 def _skeletons(conditions: Conditions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -163,11 +190,11 @@ PUPPET = Puppet(
     name="puppet",
     title="Puppet",
     notice=(
-        "Warps your photo: its own pixels follow the clip, in seconds, on any CPU. The background stands still, "
-        "clothes stretch, and what the photo hides is only guessed."
+        "Warps your photo: its own pixels follow the clip, in seconds, on any CPU. The background stands still unless "
+        "you set it in motion, clothes stretch, and what the photo hides is only guessed."
     ),
     sees="The driver's pose with the proportions of the photo's person.",
     defaults=replace(AnimationSettings(), num_frames=32, retarget=True),
     needs=frozenset({"pose", "face"}),
-    options=("retarget", "nudge_x", "nudge_y", "controlnet_face_scale", "wind"),
+    options=("retarget", "nudge_x", "nudge_y", "controlnet_face_scale", "wind", "flows"),
 )
