@@ -358,7 +358,7 @@ def _compare(options: argparse.Namespace) -> None:
 
     from xdyna.animate import prepare
     from xdyna.compare.run import compare
-    from xdyna.compare.take import Take, takes_of_files
+    from xdyna.compare.take import Refusal, Take, takes_of_files
     from xdyna.weights import locate
 
     made: Iterator[Any]
@@ -377,6 +377,9 @@ def _compare(options: argparse.Namespace) -> None:
     output.mkdir(parents=True, exist_ok=True)
     folder, takes = output, list[Take]()
     for take in made:
+        if isinstance(take, Refusal):
+            print(take, file=sys.stderr, flush=True)
+            continue
         takes.append(take)
         folder = _save_finished(folder, takes, alone=bool(variants))
         dynamics = take.measures.dynamics
@@ -384,7 +387,8 @@ def _compare(options: argparse.Namespace) -> None:
         print(f"{take.label}: {moves}", flush=True)
     if folder != output:
         raise InputError(f"{output} is not complete. Move the rest from {folder} to where you want it.")
-    print(output / "comparison.mp4")
+    if len(takes) >= MIN_VARIANTS:
+        print(output / "comparison.mp4")
 
 
 def _save_finished(folder: Path, takes: "list[Take]", alone: bool) -> Path:

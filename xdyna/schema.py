@@ -325,6 +325,8 @@ class Animation:
         stopped: whether it was stopped before the last step; the video is then the model's estimate at that point.
         source_index: the driving frame, counted from 0, that each frame follows, -1 where it follows none; empty where
             they are the same frames.
+        person_masks: `(num_frames, any height, any width)` float32 0..1, 1 on the person of the result, with soft
+            edges; None where they are those of the conditions.
     """
 
     video: Video
@@ -334,6 +336,7 @@ class Animation:
     seconds: float
     stopped: bool = False
     source_index: tuple[int, ...] = ()
+    person_masks: Floats | None = field(default=None, compare=False, repr=False)
 
     @property
     def driven_by(self) -> NDArray[np.int64]:

@@ -86,6 +86,15 @@ def test_a_limb_out_of_sight_goes_back_to_the_photos_pose() -> None:
     assert np.abs(made[-1, LEFT_WRIST] - REST[LEFT_WRIST]).max() < 2
 
 
+def test_feet_out_of_sight_stay_on_the_floor() -> None:
+    legs = (8, 9, RIGHT_ANKLE, 11, 12, LEFT_ANKLE)
+    sitting = moved(moved(PHOTO, legs, (np.nan, np.nan)), range(18), (20, 10))
+    made = followed(calibrated(moved(PHOTO, legs, (np.nan, np.nan))), [sitting] * 12)
+    assert np.abs(made[-1, [RIGHT_ANKLE, LEFT_ANKLE]] - REST[[RIGHT_ANKLE, LEFT_ANKLE]]).max() < 1
+    assert made[-1, 8, 0] - REST[8, 0] == pytest.approx(10, abs=1)
+    assert made[-1, 1, 0] - REST[1, 0] == pytest.approx(20, abs=1)
+
+
 def test_who_leaves_the_picture_leaves_the_puppet_as_it_was() -> None:
     made = followed(calibrated(PHOTO), [PHOTO, empty_pose(1), PHOTO])
     assert np.array_equal(made[0], made[1])

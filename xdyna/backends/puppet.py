@@ -15,7 +15,7 @@ from xdyna.backends.interface import Backend, Helpers, Plan, Stop
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
 from xdyna.flows import parse_flows
-from xdyna.schema import Animation, Conditions, Frames, Image, Pose, Progress
+from xdyna.schema import Animation, Conditions, Floats, Frames, Image, Pose, Progress
 from xdyna.weights import locate, revision
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MOVING_BACKGROUND, DRAWING = "Setting the background in motion", "Drawing"
 QUICK_HOLE_PX = 2000
 PREVIEW_EVERY, PREVIEW_SIDE_PX = 8, 224
+MASK_PX, NOISE = 8, 2  # pixels of the video per pixel of its masks; levels
 WRISTS = (4, 7)
 
 
@@ -127,18 +128,21 @@ class PuppetModel:
         swing = figure.swing(conditions.fps, settings.wind)
         frames = np.empty((len(skeletons), *conditions.size, 3), np.uint8)
         small: list[NDArray[np.uint8]] = []
+        masks: list[Floats] = []
         for k, skeleton in enumerate(skeletons):
             expression = None if offsets is None else offsets[k]
-            plate = living.frame(k) if living else None
+            plate = living.frame(k) if living else figure.plate
             frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale, plate, swing)
             small.append(_small(frames[k]))
+            masks.append(_covered(frames[k], plate))
             shown = np.stack(small) if len(small) % PREVIEW_EVERY == 0 or len(small) == len(frames) else None
             yield run.progress(DRAWING, len(small), len(frames), shown)
             if stop is not None and stop():
                 break
         done = len(small)
         made = {name: clip[:done] for name, clip in seen.items()}
-        yield run.animation(frames[:done], conditions, made, tuple(range(done)), stopped=done < len(frames))
+        ended = run.animation(frames[:done], conditions, made, tuple(range(done)), stopped=done < len(frames))
+        yield replace(ended, person_masks=np.stack(masks))
 
 
 def _living_plate(plate: Image, conditions: Conditions, settings: AnimationSettings, num_frames: int) -> "LivingPlate":
@@ -165,6 +169,13 @@ def _skeletons(conditions: Conditions) -> tuple[NDArray[np.float64], NDArray[np.
 
     rest = rest_skeleton(conditions.reference_pose, conditions.pose, conditions.size)
     return rest, follow(conditions.reference_pose, conditions.pose, rest, conditions.fps)
+
+
+def _covered(frame: Image, plate: Image) -> Floats:
+    """Return where the person covers the background, `(height / 8, width / 8)` float32, 1 where any pixel differs."""
+    differs = (cv2.absdiff(frame, plate).max(axis=-1) > NOISE).astype(np.uint8)
+    wide = cv2.dilate(differs, np.ones((MASK_PX, MASK_PX), np.uint8))
+    return wide[MASK_PX // 2 :: MASK_PX, MASK_PX // 2 :: MASK_PX].astype(np.float32)
 
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

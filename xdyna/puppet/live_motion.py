@@ -7,7 +7,18 @@ import numpy as np
 
 from xdyna.preprocess.align import Matrix, align
 from xdyna.preprocess.one_euro import OneEuro
-from xdyna.preprocess.pose import LEFT_ANKLE, NECK, NOSE, RIGHT_ANKLE, WRISTS, concatenate
+from xdyna.preprocess.pose import (
+    LEFT_ANKLE,
+    LEFT_HIP,
+    LEFT_KNEE,
+    NECK,
+    NOSE,
+    RIGHT_ANKLE,
+    RIGHT_HIP,
+    RIGHT_KNEE,
+    WRISTS,
+    concatenate,
+)
 from xdyna.preprocess.smoothing import torso_length
 from xdyna.puppet.motion import (
     MIN_STANDING_S,
@@ -29,6 +40,8 @@ MIN_CUTOFF_HZ, BETA = 1.5, 8.0  # of the filter, whose delay is 30 to 60 ms; spe
 LEARN_EVERY_S, MEASURED = 0.25, 80  # proportions are those of the last 20 s,
 ADOPT_S = 0.7  # and come in over that time
 RETURN_S = 0.5  # in which a limb that is out of sight goes back to the photo's pose
+# How far joints out of sight go along with their parents; arms and head do so wholly, feet stay on the floor.
+SHARES = {RIGHT_HIP: 0.5, LEFT_HIP: 0.5, RIGHT_KNEE: 0.5, LEFT_KNEE: 0.5, RIGHT_ANKLE: 0.0, LEFT_ANKLE: 0.0}
 RELEASE_S = 0.2  # in which a foot that stood comes along again
 
 
@@ -99,7 +112,7 @@ class LiveMotion:
         self._size = body_size(rest)
         self._body_filter, self._hand_filter = OneEuro(MIN_CUTOFF_HZ, BETA), OneEuro(MIN_CUTOFF_HZ, BETA)
         self._feet = [_Foot(self._size), _Foot(self._size)]
-        self._hanging = {child: rest[child] - rest[parent] for parent, child in PARENTS}
+        self._away = {child: np.zeros(2) for _, child in PARENTS}
         self._at_s: float | None = None
         self._skeleton = rest
 
@@ -149,14 +162,14 @@ class LiveMotion:
 
     def _held(self, body: Array, step: float) -> Array:
         """Return the joints with those out of sight where they were beside their parents, and on their way to rest."""
-        share = 1 - np.exp(-step / RETURN_S)
         for parent, child in PARENTS:
+            known = parent if np.isfinite(self._rest[parent, 0]) else NECK
+            place = self._rest[child] + SHARES.get(child, 1.0) * (body[known] - self._rest[known])
             if np.isfinite(body[child, 0]):
-                self._hanging[child] = body[child] - body[parent]
+                self._away[child] = body[child] - place
             else:
-                at_rest = self._rest[child] - self._rest[parent]
-                self._hanging[child] = self._hanging[child] + share * (at_rest - self._hanging[child])
-                body[child] = body[parent] + self._hanging[child]
+                self._away[child] = self._away[child] * np.exp(-step / RETURN_S)
+                body[child] = place + self._away[child]
         return body
 
 

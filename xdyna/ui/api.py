@@ -10,7 +10,7 @@ import gradio as gr
 
 from xdyna.backends import BACKENDS
 from xdyna.compare.grid import comparison_files
-from xdyna.compare.take import Take
+from xdyna.compare.take import Refusal, Take
 from xdyna.compare.variants import AXES, MIN_VARIANTS, read_variants
 from xdyna.config import AnimationSettings
 from xdyna.estimates import ANALYSIS_SPEED, predict
@@ -176,7 +176,8 @@ def compare(
     kept.
 
     Yields:
-        From the second variant on, all that are finished in one video, their recipes, and how each moves.
+        From the second variant on, all that are finished in one video, their recipes, and how each moves; of one that
+        its model refuses, `{"refused": reason}` instead.
     """
     wanted = read_variants(variants.splitlines()) if variants.strip() else AXES[axis].variants
     read = BACKENDS[model].own(read_settings(settings))
@@ -192,17 +193,22 @@ def compare(
         run = partial(run_variants, settings=read, variants=wanted, model=model)
         seconds = compare_seconds(read.num_frames, read, wanted, model)
         takes: list[Take] = []
+        moves: dict[str, dict[str, Any]] = {}
         with closing(prepared_in_turn(prepare, run, seconds, visitor())) as events:  # type: ignore[type-var]
             for event in events:
-                if not isinstance(event, Take):
+                if isinstance(event, Take):
+                    takes.append(event)
+                    moves[event.label] = event.measures.to_dict()
+                elif isinstance(event, Refusal):
+                    moves[event.label] = {"refused": event.reason}
+                else:
                     yield NOTHING_YET[:3]
                     continue
-                takes.append(event)
-                if len(takes) < MIN_VARIANTS:
+                complete = len(moves) == len(wanted)
+                if len(takes) < MIN_VARIANTS and not complete:
                     continue
-                moves = {take.label: take.measures.to_dict() for take in takes}
-                result = UnsavedResult(files=comparison_files(Path("comparison.mp4"), takes), about=moves)
-                if len(takes) == len(wanted):
+                result = UnsavedResult(files=comparison_files(Path("comparison.mp4"), takes), about=dict(moves))
+                if complete:
                     yield _compared(UNSAVED.write(request, result), result)
                 elif (folder := _written(result)) is not None:
                     yield _compared(folder, result)

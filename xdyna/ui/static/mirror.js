@@ -21,6 +21,12 @@ const stop = (state) => {
   say(state);
 };
 
+// The server waits for pictures that will not come: the next visitor should not.
+const giveUp = (state) => {
+  stop(state);
+  document.querySelector("#mirror-stop")?.click();
+};
+
 // Behind a proxy the page may live in a folder.
 const address = () => {
   const folder = new URL(window.gradio_config?.root ?? "/", location.href).pathname.replace(/\/$/, "");
@@ -91,7 +97,7 @@ const start = async () => {
   try {
     found = await navigator.mediaDevices.getUserMedia({ audio: false, video });
   } catch (error) {
-    if (mine === turn) stop(error.name === "NotAllowedError" ? "refused" : "no-camera");
+    if (mine === turn) giveUp(error.name === "NotAllowedError" ? "refused" : "no-camera");
     return;
   }
   if (mine !== turn) {
@@ -112,4 +118,8 @@ element.addEventListener("change", () => {
   again = true; // right and left are now the other way round
   find("camera").classList.toggle("unmirrored", !find("glass").checked);
 });
-watch("value", () => (props.value ? start() : stop("off")));
+watch("value", () => {
+  const { state } = find("stage").dataset;
+  if (props.value) start();
+  else stop(["refused", "no-camera"].includes(state) ? state : "off"); // why it ended is still to be read
+});
