@@ -43,7 +43,11 @@ def test_prepare_writes_what_the_model_will_see(tmp_path: Path) -> None:
     assert main(["prepare", PHOTO, CLIP, "-o", str(tmp_path / "seen"), "--frames", "3"]) == 0
     written = {path.name for path in (tmp_path / "seen").iterdir()}
     seen = {f"sees-{name}.mp4" for name in ("pose", "face-local", "face-global")}
-    assert written == {"overlay.png", "pose.mp4", "face.png", "report.json", "motion.xdyna-motion", "moved.mp4"} | seen
+    assert (
+        written
+        == {"overlay.png", "pose.mp4", "face.png", "report.json", "motion.xdyna-motion", "moved.mp4", "mask.png"}
+        | seen
+    )
     report = json.loads((tmp_path / "seen" / "report.json").read_text())
     assert report["num_frames"] == 3
     assert report["people"]["photo_person"] == report["people"]["clip_person"] == 1

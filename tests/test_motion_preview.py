@@ -75,9 +75,11 @@ def test_the_photos_own_pixels_follow_the_driver() -> None:
         face_landmarks=np.full((2, 68, 2), np.nan, np.float32),
         alignment=np.eye(2, 3),
         fps=8.0,
+        matte=drawn(908).person_mask[0].astype(np.float32),
     )
     *_, made = see_it_move(given, SETTINGS)
     assert isinstance(made, Animation) and made.video.frames.shape == (2, *photo.shape)
+    assert made.matte == given.matte_hash  # the recipe says that a corrected mask was used
     person = drawn(908).person_mask[0]
     calm, moved = (np.abs(frame.astype(int) - photo)[person].mean() for frame in made.video.frames)
     assert calm <= 2 < 20 < moved

@@ -279,3 +279,9 @@ def test_settings_of_another_version_are_refused() -> None:
     ):
         with pytest.raises(InputError, match="do not fit this version"):
             replace(recipe, settings=settings).animation_settings()
+
+
+def test_it_says_that_a_corrected_mask_was_used() -> None:
+    made = Recipe.of(replace(animation(), matte="0123456789abcdef"), SETTINGS)
+    assert Recipe.from_json(made.to_json()).matte == "0123456789abcdef"
+    assert Recipe.of(animation(), SETTINGS).matte == ""

@@ -7,6 +7,7 @@ from math import ceil
 
 import numpy as np
 
+from xdyna.backends.matte import corrected_matte
 from xdyna.backends.puppet import PUPPET, PuppetModel
 from xdyna.config import AnimationSettings
 from xdyna.preprocess.align import compose, inverse, photo_matrix
@@ -61,6 +62,7 @@ def small_conditions(conditions: Conditions) -> Conditions:
         boxes=None,
         person_masks=None,
         reference_person_mask=None,
+        matte=corrected_matte(conditions, size),
         clip=None,
         sound=None,
     )

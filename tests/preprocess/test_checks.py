@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from xdyna.config import AnimationSettings
-from xdyna.preprocess import checks
+from xdyna.preprocess import checks, checks_posture
 from xdyna.schema import Person
 
+BESIDE, BEFORE = (Person(id=2, box=(x, 0, x + 9, 9), score=1) for x in (7, 6))
 ANNA, BERT = (Person(id=k, box=(0, 0, 9, 9), score=1) for k in (1, 2))
 
 
@@ -32,6 +33,14 @@ QUIET = [
     pytest.param(checks.rotation(20.0), id="leans 20 degrees"),
     pytest.param(checks.rotation(-20.0), id="leans 20 degrees the other way"),
     pytest.param(checks.rotation(float("nan")), id="lean unknown"),
+    pytest.param(checks_posture.lying(50.0, 90.0), id="bows"),
+    pytest.param(checks_posture.lying(90.0, 20.0), id="both lie"),
+    pytest.param(checks_posture.lying(float("nan"), float("nan")), id="torso hidden"),
+    pytest.param(checks_posture.from_behind(False, False), id="both from the front"),
+    pytest.param(checks_posture.from_behind(True, True), id="both from behind"),
+    pytest.param(checks_posture.entangled([ANNA], 1), id="alone"),
+    pytest.param(checks_posture.entangled([ANNA, BERT], None), id="photo's people were not counted"),
+    pytest.param(checks_posture.entangled([ANNA, BESIDE], 1), id="shoulder to shoulder"),
     pytest.param(checks.proportions({"thigh": 1.33, "forearm": 0.75}, False), id="limbs nearly alike"),
     pytest.param(checks.proportions({"thigh": 1.34}, True), id="retargeted already"),
     pytest.param(checks.proportions({"shoulder": 0.5}, False), id="turned shoulders"),
@@ -107,6 +116,30 @@ STRIKING = [
     pytest.param(checks.small_photo(2.1), ("resolution", "warning", "magnified 2.1 times"), None, id="small photo"),
     pytest.param(checks.rotation(21.0), ("rotation", "warning", "leans 21°"), None, id="leans"),
     pytest.param(checks.rotation(-21.0), ("rotation", "warning", "leans 21°"), None, id="leans the other way"),
+    pytest.param(
+        checks_posture.lying(-51.0, -51.0),
+        ("lying", "warning", "lies across the picture"),
+        None,
+        id="lies in the photo",
+    ),
+    pytest.param(
+        checks_posture.from_behind(True, False),
+        ("from-behind", "warning", "The photo shows the person from behind, the clip from the front"),
+        None,
+        id="photo from behind",
+    ),
+    pytest.param(
+        checks_posture.from_behind(False, True),
+        ("from-behind", "warning", "The clip shows the person from behind, the photo from the front"),
+        None,
+        id="clip from behind",
+    ),
+    pytest.param(
+        checks_posture.entangled([ANNA, BEFORE], 1),
+        ("entangled", "warning", "Persons 1 and 2 of the photo overlap"),
+        None,
+        id="one before the other",
+    ),
     pytest.param(
         checks.proportions({"thigh": 1.34, "forearm": 0.7}, False),
         ("proportions", "warning", "the forearm is 70% as long in the photo as in the clip"),

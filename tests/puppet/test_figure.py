@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import pytest
 from puppet.drawn import HEIGHT, WIDTH, drawn, overlap, still
 
-from xdyna.puppet.anatomy import leg_fork
+from xdyna.puppet.anatomy import Anatomy, leg_fork
 from xdyna.puppet.figure import STAGES, Figure, build_figure
 from xdyna.puppet.layers import cut_layers, foreground
 from xdyna.puppet.motion import follow, rest_skeleton
 from xdyna.puppet.skeleton import Array
-from xdyna.schema import Floats, Image
+from xdyna.schema import Floats, Image, InputError
 
 SEEDS = (903, 905, 908)
 
@@ -39,6 +40,19 @@ def test_at_rest_the_puppet_is_the_photo(seed: int) -> None:
     made, rest = figure(seed)
     photo = drawn(seed).frames[0].astype(int)
     assert np.abs(made.draw(rest) - photo).max() <= 2  # levels: colours are premultiplied in eight bits
+
+
+@pytest.mark.parametrize(
+    ("matte", "message"),
+    [
+        (np.ones((HEIGHT, WIDTH), np.float32), "nowhere to move"),
+        (np.pad(np.ones((HEIGHT - 9, WIDTH), np.float32), ((9, 0), (0, 0))), "left, right, bottom"),
+    ],
+)
+def test_a_corrected_matte_is_refused_like_an_estimated_one(matte: Floats, message: str) -> None:
+    rest = rest_skeleton(still(903), still(903), (HEIGHT, WIDTH))
+    with pytest.raises(InputError, match=message):
+        next(build_figure(drawn(903).frames[0], still(903), rest, no_face, matte=matte))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -82,18 +96,38 @@ def test_an_arm_that_begins_nowhere_stays_with_the_body() -> None:
     assert (alpha[matte > 0] == 255).all()  # and none of it is lost
 
 
-def test_under_an_arm_the_body_goes_on() -> None:
+def hand_on_the_belly(shown: bool) -> dict[str, np.ndarray]:
+    """The textures of a person whose left hand lies on the belly, says the pose; before it, or hidden behind."""
     rest = rest_skeleton(still(903), still(903), (HEIGHT, WIDTH))
     middle = rest[[2, 5, 8, 11]].mean(axis=0)
-    rest[7], rest[19] = middle, middle + np.array([-8, 4])  # the left hand lies on the belly, says the pose
-    photo, matte = drawn(903).frames[0], drawn(903).person_mask[0].astype(np.float32)
-    layers = {
-        layer.name: layer.texture
-        for layer in cut_layers(photo, matte, black_plate(photo, matte), rest, np.ones(matte.shape, bool))
-    }
+    rest[6], rest[7], rest[19] = middle + (10, -20), middle + (4, -4), middle + (-4, 8)
+    photo, matte = drawn(903).frames[0].copy(), drawn(903).person_mask[0].astype(np.float32)
+    if shown:
+        start, end = rest[[6, 19]].round().astype(int).tolist()
+        cv2.line(photo, start, end, (230, 180, 140), 9)
+    layers = cut_layers(photo, matte, black_plate(photo, matte), rest, np.ones(matte.shape, bool))
     x, y = middle.round().astype(int)
-    assert layers["left arm"][y, x, 3] == 255
-    assert layers["body"][y, x, 3] == 255
+    return {layer.name: layer.texture[y, x] for layer in layers}
+
+
+def test_under_an_arm_the_body_goes_on() -> None:
+    textures = hand_on_the_belly(True)
+    assert textures["left arm"][3] == 255
+    assert textures["body"][3] == 255
+    assert textures["body"][2] > textures["body"][1]  # the purple shirt, not the skin
+
+
+def test_an_arm_that_is_hidden_behind_the_body_stays_with_it() -> None:
+    assert "left arm" not in hand_on_the_belly(False)
+
+
+@pytest.mark.parametrize("off_body", [False, True])
+def test_an_arm_that_the_pose_only_guesses_stays_with_the_body(off_body: bool) -> None:
+    rest = rest_skeleton(still(903), still(903), (HEIGHT, WIDTH))
+    if off_body:
+        rest[7] = rest[6] + (60, 0)
+    photo, matte = drawn(903).frames[0], drawn(903).person_mask[0].astype(np.float32)
+    assert ("left arm" in Anatomy(photo, rest, matte, matte).limbs) is not off_body
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,13 @@ from xdyna.backends import BACKENDS
 from xdyna.backends.main_memory import check_main_memory
 from xdyna.files import UnsavedResultError
 from xdyna.motion_preview import see_it_move
-from xdyna.preprocess import checks
+from xdyna.preprocess import checks, checks_posture
 from xdyna.schema import Check, InputError, Person
 from xdyna.ui.demo import build_demo
 from xdyna.ui.fair_queue import FairQueue, QueueFullError, Visitor
 from xdyna.ui.handlers import motion_preview
 from xdyna.ui.handlers.check import sight_note
+from xdyna.ui.handlers.model_choice import ANOTHER, REASONS
 from xdyna.ui.jobs import require
 from xdyna.ui.language import LANGUAGES, read_phrases
 from xdyna.ui.payloads import NOT_UPLOADED
@@ -164,6 +165,7 @@ def found_checks() -> list[Check]:
     found = [
         checks.several_people("photo", two, 1),
         checks.several_people("clip", two, 2),
+        checks.photograph("xdyna-mini"),
         checks.hidden_head(False),
         checks.unsure("photo", 0.3),
         checks.unsure("clip", 0.3),
@@ -174,6 +176,10 @@ def found_checks() -> list[Check]:
         checks.small_in_clip(4.2),
         checks.small_photo(2.5),
         checks.rotation(-31.0),
+        checks_posture.lying(80.0, 80.0),
+        checks_posture.from_behind(True, False),
+        checks_posture.from_behind(False, True),
+        checks_posture.entangled(two, 1),
         *(checks.proportions({limb: 0.5}, False) for limb in checks.COMPARED_LIMBS),
         checks.better_start(0.9, 0, 12, 8.0, 0.0),
         checks.missing_faces(3, 2, 20, 32),
@@ -198,8 +204,9 @@ def test_every_check_can_be_said(check: Check) -> None:
 
 
 def test_no_check_is_forgotten_above() -> None:
-    tree = ast.parse((ROOT / "xdyna" / "preprocess" / "checks.py").read_text(encoding="utf-8"))
-    made = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Check"]
+    sources = (ROOT / "xdyna" / "preprocess").glob("checks*.py")
+    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    made = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "Check"]
     ids = {
         keyword.value.value
         for call in made
@@ -209,8 +216,14 @@ def test_no_check_is_forgotten_above() -> None:
     assert ids <= {check.id for check in found_checks()}
 
 
-def test_what_is_said_about_the_moving_photo_can_be_said() -> None:
-    said = [motion_preview.MOVING, motion_preview.ABOUT, *Words(motion_preview.not_moved("")["moved_note"]).found]
+def test_what_is_said_about_the_photo_can_be_said() -> None:
+    said = [
+        *REASONS.values(),
+        ANOTHER,
+        motion_preview.MOVING,
+        motion_preview.ABOUT,
+        *Words(motion_preview.not_moved("")["moved_note"]).found,
+    ]
     assert [text for text in said if not known(text)] == []
     with pytest.raises(InputError) as error:
         next(see_it_move(SimpleNamespace(), replace(BACKENDS["wan-animate"].defaults, mode="replace")))

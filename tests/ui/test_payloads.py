@@ -70,7 +70,14 @@ def test_an_input_of_another_kind_must_decide_how_it_is_checked() -> None:
 def test_a_file_that_is_no_upload_is_refused_in_one_text(inputs: list[tuple[str, Component]], file: object) -> None:
     """Existing or not, in whatever form: the text does not tell."""
     components = [component for _, component in inputs if isinstance(component, FILES)]
-    assert {component.elem_id for component in components} == {"photo", "clip", "motion", "restore", "compare-files"}
+    assert {component.elem_id for component in components} == {
+        "photo",
+        "clip",
+        "motion",
+        "restore",
+        "compare-files",
+        "matte-upload",
+    }
     for component in components:
         for value in (file, [file]):
             with pytest.raises(InputError) as refused:

@@ -4,6 +4,7 @@ from collections.abc import Generator
 
 import numpy as np
 
+from xdyna.backends.matte import corrected_matte
 from xdyna.photo import crop_to_aspect
 from xdyna.preprocess.align import crop_matrix
 from xdyna.preprocess.live_photo import photo_landmarks
@@ -45,6 +46,10 @@ def build_live_puppet(conditions: Conditions) -> Generator[str, None, LivePuppet
     reference = conditions.reference_pose.transformed(zoom)
     rest = rest_skeleton(reference, empty_pose(1), (height, width))
     figure = yield from build_figure(
-        photo, reference, rest, lambda: (photo_landmarks(conditions) @ zoom[:, :2].T + zoom[:, 2]).astype(np.float32)
+        photo,
+        reference,
+        rest,
+        lambda: (photo_landmarks(conditions) @ zoom[:, :2].T + zoom[:, 2]).astype(np.float32),
+        matte=corrected_matte(conditions, (height, width)),
     )
     return LivePuppet(figure, reference, rest)

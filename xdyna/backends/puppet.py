@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xdyna.backends.cost import Work, rates
 from xdyna.backends.interface import Backend, Helpers, Plan, Stop
+from xdyna.backends.matte import photo_matte
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
 from xdyna.flows import parse_flows
@@ -113,6 +114,7 @@ class PuppetModel:
             lambda: photo_landmarks(conditions),
             calm_eye_opening(conditions.face_landmarks),
             QUICK_HOLE_PX if self.quick else WORKING_HOLE_PX,
+            photo_matte(conditions),
         )
         while True:
             try:
@@ -141,7 +143,8 @@ class PuppetModel:
                 break
         done = len(small)
         made = {name: clip[:done] for name, clip in seen.items()}
-        ended = run.animation(frames[:done], conditions, made, tuple(range(done)), stopped=done < len(frames))
+        steps, stopped = tuple(range(done)), done < len(frames)
+        ended = run.animation(frames[:done], conditions, made, steps, stopped, uses_matte=True)
         yield replace(ended, person_masks=np.stack(masks))
 
 

@@ -177,7 +177,7 @@ class XDynaModel:
             controls_on_person_only=settings.controls_on_person_only,
             static_background=settings.static_background,
             person_masks=conditions.person_masks,
-            reference_person_mask=conditions.reference_person_mask,
+            reference_person_mask=conditions.reference_person_mask if conditions.matte is None else conditions.matte,
             context_frames=settings.context_frames,
             context_overlap=settings.context_overlap,
             window_schedule=settings.window_schedule,
@@ -196,7 +196,9 @@ class XDynaModel:
         for event in events:
             if isinstance(event, XDynaOutput):
                 stopped = steps_done < self.pipeline.num_timesteps
-                yield run.animation(event.frames, conditions, seen, tuple(range(len(event.frames))), stopped)
+                frames = tuple(range(len(event.frames)))
+                uses_matte = settings.static_background or init_video is not None
+                yield run.animation(event.frames, conditions, seen, frames, stopped, uses_matte)
                 continue  # to the pipeline's end, which removes what it kept for the case of a kill
             clean = event.clean_latents
             preview = None if clean is None else preview_frames(self.pipeline.decoder, clean)
@@ -272,8 +274,8 @@ XDYNA_MINI = XDyna(
     name="xdyna-mini",
     title="xdyna-mini",
     notice=(
-        "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU; "
-        "real photos need the official weights: run `xdyna weights pull` on a machine with a GPU."
+        "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU, "
+        "but blurs real photos: for those choose Puppet, or run `xdyna weights pull` on a machine with a GPU."
     ),
     sees=SEES,
     defaults=replace(OFFICIAL, height=224, width=128, num_inference_steps=3, guidance_scale=1.0),
@@ -281,4 +283,5 @@ XDYNA_MINI = XDyna(
     options=OPTIONS,
     resumes=True,
     spreads=True,
+    drawn_only=True,
 )

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from xdyna.config import AnimationSettings
-from xdyna.preprocess import checks
+from xdyna.preprocess import checks, checks_posture
 from xdyna.preprocess.align import (
     Alignment,
     align,
@@ -22,6 +22,7 @@ from xdyna.preprocess.find import Subject
 from xdyna.preprocess.landmarks import head_square, missing_faces
 from xdyna.preprocess.masks import person_masks
 from xdyna.preprocess.pose import LEFT_KNEE, NECK, NOSE, RIGHT_KNEE, person_found
+from xdyna.preprocess.posture import lean_deg, seen_from_behind
 from xdyna.preprocess.retarget import limb_ratios, retarget
 from xdyna.schema import Check, Conditions, Floats, Image, Mask, Motion, Person, Pose
 
@@ -98,7 +99,9 @@ def place_again(conditions: Conditions, settings: AnimationSettings) -> Conditio
         people=conditions.photo_people,
         person=conditions.photo_person,
     )
-    return replace(place(photo, subject, motion, settings), sound=conditions.sound, clip=conditions.clip)
+    return replace(
+        place(photo, subject, motion, settings), sound=conditions.sound, clip=conditions.clip, matte=conditions.matte
+    )
 
 
 def _moved(points: Floats, matrix: np.ndarray) -> Floats:
@@ -125,6 +128,7 @@ def _checks(
     legs = knees_seen & (pose.body[:, KNEES, 1] < size[0])
     found = (
         checks.several_people("photo", subject.people, subject.person),
+        checks_posture.entangled(subject.people, subject.person),
         checks.several_people("clip", motion.people, motion.person),
         checks.hidden_head(bool(np.isfinite(reference.body[0, NOSE, 0]))),
         checks.small_head(np.nan if head is None else 2 * head[1]),
@@ -138,6 +142,8 @@ def _checks(
         checks.small_in_clip(alignment.scale),
         checks.small_photo(float(photo_matrix(photo, size, subject.box)[0, 0])),
         checks.rotation(alignment.lean_deg),
+        checks_posture.lying(lean_deg(subject.pose.body), alignment.lean_deg),
+        checks_posture.from_behind(seen_from_behind(subject.pose.body), seen_from_behind(motion.pose.body)),
         checks.proportions(ratios, settings.retarget),
         checks.lost_pose(visible, fps, start_s),
         checks.missing_faces(len(faces.turned_away), len(faces.too_small), len(faces.not_found), len(motion)),

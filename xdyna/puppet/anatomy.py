@@ -19,6 +19,11 @@ HEM = 0.1  # the body goes on below the point where the legs part by this, the l
 HIP_WIDTH = 0.16  # half width of what the body shows of a leg, in body sizes
 SHOULDER = 0.75  # radius of the part of the shoulder that body and arm both show, in half widths of the arm
 LEAST_COVERED = 0.5  # of a bone must lie on the person
+SAME_COLOUR, MOSTLY, LEAST_PX = (
+    10.0,
+    0.8,
+    8,
+)  # in CIELAB; share of a hidden arm's bones on the torso; pixels to judge by
 CORE, RIM, ARM_ROUNDS = 0.25, 1.25, 2  # half widths of an arm between which its colour decides where it ends
 HEAD_WIDTHS = (0.2, 0.34)  # half widths of neck and head, in body sizes
 
@@ -27,6 +32,7 @@ class Anatomy:
     """Where the parts of a body are in a photo.
 
     Args:
+        photo: The picture, `(height, width, 3)` uint8 RGB.
         rest: The photo's skeleton, `(25, 2)` in pixels, NaN where unknown.
         alpha: The person's opacity, `(height, width)` in 0..1.
         matte: The same before it was raised anywhere; tells where legs part.
@@ -37,9 +43,9 @@ class Anatomy:
         fork: How far down the body's layer shows the legs, from `leg_fork`.
     """
 
-    def __init__(self, rest: Array, alpha: Floats, matte: Floats) -> None:
+    def __init__(self, photo: Image, rest: Array, alpha: Floats, matte: Floats) -> None:
         self.rest, self.size, self.fork = rest, body_size(rest), leg_fork(matte, rest)
-        self.limbs, self._alpha = known_limbs(rest, matte), alpha
+        self.limbs, self._alpha, self._photo = known_limbs(rest, matte), alpha, photo
         y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
         self._places: NDArray[np.complex128] = x + 1j * y
         depth = cv2.distanceTransform((alpha > 0.5).astype(np.uint8), cv2.DIST_L2, 5).astype(np.float32)
@@ -47,6 +53,9 @@ class Anatomy:
             name: tuple(_half_width(bone, rest, depth, self.size) for bone in bones)
             for name, bones in self.limbs.items()
         }
+        lab = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+        for name in [name for name in self.limbs.keys() & ARM_NAMES if self._hidden(name, lab)]:
+            del self.limbs[name]
 
     def bones_of(self, name: str) -> tuple[tuple[Bone, ...], tuple[float, ...], tuple[float, ...]]:
         """Return the bones that move a layer, the half widths around them in pixels, and how much of each moves it."""
@@ -62,10 +71,10 @@ class Anatomy:
             tuple(share for _, _, share in bones),
         )
 
-    def masks(self, photo: Image) -> dict[str, Mask]:
+    def masks(self) -> dict[str, Mask]:
         """Return the pixels that each layer shows, `(height, width)`, by its name; what moves on its own is in two."""
         owner, person = self._owners(), self._alpha > 0
-        self._refine_arms(owner, photo)
+        self._refine_arms(owner)
         masks = {BODY: owner == 0}
         for k, (name, bones) in enumerate(self.limbs.items(), start=1):
             mine = owner == k
@@ -87,6 +96,26 @@ class Anatomy:
             found |= bone_distance(self._places, start, start + end * (stop - start)) < share * width
         return found | (self._torso_distance() <= 1) if name == BODY else found
 
+    def _hidden(self, name: str, lab: Floats) -> bool:
+        """Return whether nothing of a forearm and hand is seen where they lie on the torso: they are behind it.
+
+        Their colours are the torso's around them there; sleeves of a coat end in a hand that shows.
+        """
+        bones, widths = self.limbs[name], self.widths[name]
+        torso = (self._torso_distance() <= 1) & (self._alpha > 0.5)
+        reach = self._distance(bones[1:] or bones, widths[1:] or widths)
+        around = torso & (reach > RIM) & (reach < 2 * RIM)
+        if len(bones) < 2 or around.sum() < LEAST_PX:
+            return False
+        for bone, width in zip(bones[1:], widths[1:], strict=True):
+            core = self._distance([bone], [width]) < CORE
+            inside = core & torso
+            if inside.sum() < max(LEAST_PX, MOSTLY * (core & (self._alpha > 0.5)).sum()):
+                return False
+            if np.linalg.norm(np.median(lab[inside], axis=0) - np.median(lab[around], axis=0)) > SAME_COLOUR:
+                return False
+        return True
+
     def _owners(self) -> NDArray[np.intp]:
         """Return which part each pixel belongs to, `(height, width)`: 0 for the body, then the limbs in their order.
 
@@ -103,7 +132,7 @@ class Anatomy:
             shares.append(np.maximum(share, 0.95 + 0.05 * share) if name in LEG_NAMES else share)
         return np.stack(shares).argmin(axis=0)
 
-    def _refine_arms(self, owner: NDArray[np.intp], photo: Image) -> None:
+    def _refine_arms(self, owner: NDArray[np.intp]) -> None:
         """Let colour decide, in place, how far a forearm or hand reaches that lies on the body or on a leg.
 
         An upper arm often wears what the body wears.
@@ -120,7 +149,7 @@ class Anatomy:
             labels[unsure] = np.where(owner == k, cv2.GC_PR_FGD, cv2.GC_PR_BGD)[unsure]
             left, top, width, height = cv2.boundingRect(((near < 1.5 * RIM) & person).astype(np.uint8))
             part = slice(top, top + height), slice(left, left + width)
-            mine, before = grab_cut(photo[part], labels[part], ARM_ROUNDS), owner[part]
+            mine, before = grab_cut(self._photo[part], labels[part], ARM_ROUNDS), owner[part]
             lost = ~mine & (before == k) & unsure[part]
             owner[part] = np.where(mine & (self._alpha[part] > 0), k, np.where(lost, 0, before))
 

@@ -1,4 +1,4 @@
-"""Even out the brightness of patches that were copied side by side, after Poisson image editing (Perez et al. 2003)."""
+"""Even out the brightness of copied patches that meet, after Poisson image editing (Perez et al. 2003)."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from xdyna.puppet.anatomy import BODY
 from xdyna.puppet.draw import Sheet, draw_over
 from xdyna.puppet.face import Face
 from xdyna.puppet.layers import Layer, cut_layers
-from xdyna.puppet.matte import person_matte
+from xdyna.puppet.matte import checked_matte, person_matte
 from xdyna.puppet.mesh import BoneMesh, Rig, triangulate
 from xdyna.puppet.plate import WORKING_HOLE_PX, PlateFiller
 from xdyna.puppet.skeleton import Array, body_size
@@ -103,6 +103,7 @@ def build_figure(
     face: Callable[[], Floats],
     driver_eyes: float = np.nan,
     hole_px: int = WORKING_HOLE_PX,
+    matte: Floats | None = None,
 ) -> Generator[str, None, Figure]:
     """Cut a person out of a photo and put it on meshes.
 
@@ -114,6 +115,7 @@ def build_figure(
             background is being filled.
         driver_eyes: How far the driver's eyes are usually open, from `calm_eye_opening`.
         hole_px: How finely the background is filled, see `PlateFiller`.
+        matte: The person's opacity, `(height, width)` in 0..1; None estimates it.
 
     Yields:
         The stage that has ended, of `STAGES`.
@@ -124,7 +126,7 @@ def build_figure(
     Raises:
         InputError: The person cannot be cut out; the message says why and what to do.
     """
-    matte = person_matte(photo, pose)
+    matte = person_matte(photo, pose) if matte is None else checked_matte(matte, pose)
     filler = PlateFiller(photo, matte, hole_px=hole_px)
     yield STAGES[0]
     points = face().astype(np.float64)

@@ -50,8 +50,8 @@ def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array, shown: Ma
         shown: The pixels that are the photo's own, `(height, width)`; the others only continue it.
     """
     alpha, _ = foreground(photo, matte, plate)
-    anatomy = Anatomy(rest, alpha, matte)
-    masks = anatomy.masks(photo)
+    anatomy = Anatomy(photo, rest, alpha, matte)
+    masks = anatomy.masks()
     for name in masks.keys() & ARM_NAMES:
         masks[name] &= shown  # a hand that the edge cuts does not go on as a broad stripe
     order = _order(anatomy)

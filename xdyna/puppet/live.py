@@ -19,6 +19,8 @@ from xdyna.schema import Floats, Image, Pose
 CALM_EVERY_S, CALM_FACES = 0.25, 80  # the calm face is the median of the last 20 s
 FACE_CUTOFF_HZ, FACE_BETA = 4.0, 4.0  # of the filter; speeds in distances between the eyes per second
 
+USUAL_FPS = 16.0  # at which hair and cloth swing
+
 State = Literal["looking", "hold-still", "following"]
 
 
@@ -92,7 +94,7 @@ class LivePuppet:
         """Forget the driver: whoever holds still next is laid on the photo anew."""
         self._motion: LiveMotion | None = None
         self._calibration = Calibration(self._reference, self._rest, self._size)
-        self._expression = LiveExpression()
+        self._expression, self._swing = LiveExpression(), self._figure.swing(USUAL_FPS)
         self.state: State = "looking"
 
     def draw(self, sight: Sight) -> Image:
@@ -104,7 +106,8 @@ class LivePuppet:
         expression = self._expression(sight.face, sight.at_s)
         if self._motion is None:
             return self._figure.draw(self._rest)
-        return self._figure.draw(self._motion.follow(sight.pose, sight.at_s), expression)
+        skeleton = self._motion.follow(sight.pose, sight.at_s)
+        return self._figure.draw(skeleton, expression, swing=self._swing)
 
 
 class LiveExpression:

@@ -22,6 +22,7 @@ from xdyna.preprocess.pose import (
     RIGHT_WRIST,
 )
 from xdyna.preprocess.retarget import limb_ratios, retarget
+from xdyna.puppet.limits import check_postures
 from xdyna.puppet.skeleton import (
     CROWN,
     HEAD,
@@ -90,13 +91,14 @@ def follow(reference: Pose, driver: Pose, rest: Array, fps: float) -> Array:
         fps: The frames per second of the driver.
 
     Raises:
-        InputError: The driver shows no body.
+        InputError: The driver shows no body, or one that stands too differently.
     """
     if not np.isfinite(driver.body[:, list(NECESSARY), 0]).any(axis=0).all():
         raise InputError(
             "The driving clip shows no body: neck and shoulders were not found in any frame. Choose a clip that "
             "shows a person from the hips up, or animate the photo without a clip."
         )
+    check_postures(reference.body, driver.body)
     whole = replace(driver, body=bridged(driver.body))
     proportions = Proportions.between(reference, whole, rest)
     body = with_head(completed(proportions.given_to(whole), rest), rest, proportions.head_reach)

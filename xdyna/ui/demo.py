@@ -71,7 +71,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         PageBlocks(QUEUES, title="X-Dyna", analytics_enabled=False) as demo,
         gr.Column(elem_classes="xdyna"),
     ):
-        gr.HTML(fragments.header(spec.title, spec.notice, is_ready(model)), padding=False)
+        header = gr.HTML(_header(model), padding=False)
         add_languages()
         stepper = add_stepper()
         inputs, check, generate = add_inputs(spec.defaults), add_check(spec.defaults), add_generate(model)
@@ -85,6 +85,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
             motion=inputs.motion,
             consent=inputs.consent,
             model=generate.model,
+            is_model_chosen=gr.State(False),
             settings={name: settings[name] for name in FIELDS},
             analysis=gr.State(None, time_to_live=SESSION_S),
             result=gr.State(None, time_to_live=SESSION_S),
@@ -95,7 +96,8 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         wire_mirror(mirror, session)
         wire_generate(generate, session)
         wire_compare(compare, session)
-        wire_runs(runs, session, model, generate, demo)
+        wire_runs(runs, session, generate, demo)
+        generate.model.change(_header, inputs=generate.model, outputs=header, **IMMEDIATE)
         add_endpoints(session)
         demo.load(VISITED.set, **IMMEDIATE)
     return demo.queue(max_size=MAX_EVENTS)
@@ -145,6 +147,11 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
     if block:
         demo.block_thread()
     return demo
+
+
+def _header(model: str) -> str:
+    backend = BACKENDS[model]
+    return fragments.header(backend.title, backend.notice, is_ready(model))
 
 
 def _warm_up_later(model: str) -> None:

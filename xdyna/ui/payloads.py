@@ -14,7 +14,7 @@ MAX_LETTERS = 2000
 MAX_PAGE_LETTERS = 2_000_000
 """For what the page itself sends back: its own HTML, and what a browser keeps."""
 
-FILES = (gr.Image, gr.Video, gr.File)
+FILES = (gr.Image, gr.Video, gr.File, gr.UploadButton)
 NUMBERS = (gr.Slider, gr.Number)
 TEXTS = (gr.Textbox, gr.Dropdown, gr.Radio)
 PLAIN = (*NUMBERS, *TEXTS, gr.Checkbox, gr.CheckboxGroup)

@@ -24,7 +24,7 @@ MOVED = ("moved", "moved_note")
 MOVING = "Moving your photo…"
 ABOUT = (
     "Your photo's own pixels, warped by the first 3 s of the clip: look at timing, crop, person and alignment. "
-    "The model will make its own picture of them."
+    "Only Puppet's results look like this."
 )
 NOT_HERE = "Your photo cannot be shown moving:"
 
@@ -34,7 +34,7 @@ class Moving:
     """Which of a visitor's analyses moves the photo: a newer one ends the work for those before it.
 
     Attributes:
-        inputs: of that analysis, or None where nothing was moved yet.
+        inputs: of that analysis and the hash of its corrected mask, or None where nothing was moved yet.
     """
 
     inputs: tuple[object, ...] | None = None
@@ -43,16 +43,19 @@ class Moving:
 def see_it_move(analysis: Analysis | None, screen: str, moving: Moving) -> Iterator[Updates]:
     """Move the photo of a new analysis once the visitor looks. What does not succeed is told quietly."""
     yield updates(MOVED)  # without a yield Gradio would empty the outputs
-    if analysis is None or screen != "check" or moving.inputs == analysis.inputs:
+    if analysis is None or screen != "check":
         return
-    moving.inputs = analysis.inputs
+    wanted = (*analysis.inputs, analysis.conditions.matte_hash)
+    if moving.inputs == wanted:
+        return
+    moving.inputs = wanted
     done = False
     try:
         yield updates(MOVED, moved_note=fragments.message(MOVING))
         work = move_photo(analysis.conditions, analysis.settings)
         with closing(in_turn(work, MOTION_PREVIEW_S, visitor(), ANALYSIS_QUEUE)) as events:  # type: ignore[type-var]
             for event in events:
-                if moving.inputs is not analysis.inputs:
+                if moving.inputs is not wanted:
                     return
                 yield _moved(event, analysis) if isinstance(event, Animation) else updates(MOVED)
         done = True
@@ -60,7 +63,7 @@ def see_it_move(analysis: Analysis | None, screen: str, moving: Moving) -> Itera
         done = isinstance(error, InputError) and not isinstance(error, QueueFullError)
         yield updates(MOVED, **not_moved(explained(error)))
     finally:
-        if not done and moving.inputs is analysis.inputs:  # it may be asked for again
+        if not done and moving.inputs is wanted:  # it may be asked for again
             moving.inputs = None
 
 

@@ -21,6 +21,7 @@ from xdyna.ui.job_events import (
 from xdyna.ui.latest import latest
 from xdyna.ui.people import CHOOSE
 from xdyna.ui.screens.inputs import InputsParts
+from xdyna.ui.screens.matte import MatteParts, add_matte, wire_matte
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import CHECK, add_input
 from xdyna.ui.stepper import screen
@@ -54,6 +55,7 @@ class CheckParts:
     opacity: gr.Slider
     moved: gr.Video
     moved_note: gr.HTML
+    cut_out: MatteParts
     people: gr.HTML
     sight: gr.HTML
     pose_clip: gr.Video
@@ -138,6 +140,7 @@ def wire_check(parts: CheckParts, session: Session, inputs: InputsParts) -> None
         **PRIVATE,
         **QUEUED_BY_US,
     )
+    wire_matte(parts.cut_out, session)
     _wire_starts(parts, session, inputs)
     for button, name in ((parts.back, "inputs"), (parts.onward, "generate")):
         button.click(lambda name=name: name, outputs=session.stepper, **IMMEDIATE)
@@ -210,6 +213,7 @@ def _add_placing(defaults: AnimationSettings) -> tuple[dict[str, Any], dict[str,
         opacity = gr.Slider(0.0, 1.0, value=OPACITY, step=0.05, label="Opacity", min_width=120, elem_id="opacity")
     with gr.Accordion("Place the driver by hand", open=False):
         settings = {name: add_input(name, defaults) for name in CHECK}
+    cut_out = add_matte()
     sight = gr.HTML(padding=False, elem_id="sight")
     pose_clip = gr.Video(
         label="The clip, and what the model sees",
@@ -231,7 +235,7 @@ def _add_placing(defaults: AnimationSettings) -> tuple[dict[str, Any], dict[str,
         elem_id="faces",
     )
     drawn: dict[str, Any] = {"sight": sight, "pose_clip": pose_clip, "faces": faces}
-    drawn |= {"moved": moved, "moved_note": moved_note}
+    drawn |= {"moved": moved, "moved_note": moved_note, "cut_out": cut_out}
     return {"overlay": overlay, "frame": frame, "opacity": opacity, **drawn}, settings
 
 

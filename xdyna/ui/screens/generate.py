@@ -16,6 +16,7 @@ from xdyna.presets import preset_of
 from xdyna.schema import InputError
 from xdyna.ui import fragments
 from xdyna.ui.handlers import generate as handlers
+from xdyna.ui.handlers import model_choice
 from xdyna.ui.job_events import IMMEDIATE, PRIVATE, SETTLE_S, components, wire_job
 from xdyna.ui.latest import latest
 from xdyna.ui.screens.living import LivingParts, add_living, wire_living
@@ -125,11 +126,14 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
         **IMMEDIATE,
     )
     parts.model.input(
-        handlers.choose_model,
+        model_choice.choose_model,
         inputs=[parts.model],
         inputs_kwargs=settings,
-        outputs=[parts.model_note, parts.start, *form],
+        outputs=[session.is_model_chosen, *form],
         **IMMEDIATE,
+    )
+    parts.model.change(
+        model_choice.show_model, inputs=[parts.model], outputs=[parts.model_note, parts.start], **IMMEDIATE
     )
     latest(
         [
@@ -150,7 +154,7 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
 def _add_settings(model: str, defaults: AnimationSettings) -> dict[str, Any]:
     num_frames, expected = defaults.num_frames, predict(model, defaults)
     chosen = gr.Dropdown(
-        handlers.model_choices(), value=model, label="Model", info="Each has settings of its own.", elem_id="model"
+        model_choice.model_choices(), value=model, label="Model", info="Each has settings of its own.", elem_id="model"
     )
     model_note = gr.HTML(padding=False, elem_id="model-note")  # the header says it of the first one
     preset = gr.Radio(
