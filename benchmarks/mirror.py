@@ -165,7 +165,8 @@ def visit(page: Page, url: str, store: Path, server: int, options: argparse.Name
     page.locator("#analyse:enabled").click()
     page.locator("#checks .checks").wait_for()
     page.locator("[data-step=check]").click()
-    page.locator("#pose-clip video").wait_for()  # the last file of the analysis
+    for last in ("#pose-clip video", "#moved video"):  # files of the analysis
+        page.locator(last).wait_for()
     files, began = count(store), time.monotonic()
     page.locator("#mirror-start").click()
     page.locator("#mirror [data-state=following]").wait_for()

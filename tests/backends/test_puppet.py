@@ -59,6 +59,8 @@ def test_the_background_flows_where_an_arrow_lies(events: list[Progress | Animat
     away = ~drawn(908, NUM_FRAMES).person_mask.any(axis=0)
     assert differs[:, : HEIGHT // 4][:, away[: HEIGHT // 4]].mean() > 0.2
     assert not differs[:, -HEIGHT // 5 :].any()
+    assert moving.person_masks is not None and still.person_masks is not None
+    assert np.abs(moving.person_masks - still.person_masks).mean() < 0.02  # a moving background is no person
 
 
 def test_previews_show_the_frames_that_are_drawn(events: list[Progress | Animation]) -> None:

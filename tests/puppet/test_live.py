@@ -12,7 +12,8 @@ from xdyna.preprocess.pose import empty_pose
 from xdyna.puppet.face import expression_offsets
 from xdyna.puppet.live import Eyes, LiveExpression
 from xdyna.puppet.live_motion import MIN_CALM_S, PATIENCE_S, RETURN_S, Calibration, LiveMotion
-from xdyna.puppet.motion import Proportions, follow, rest_skeleton
+from xdyna.puppet.motion import follow, rest_skeleton
+from xdyna.puppet.proportions import Proportions
 from xdyna.puppet.skeleton import body_size
 from xdyna.schema import Pose
 

@@ -19,6 +19,7 @@ from ui.conftest import own_store
 
 from xdyna.animate import prepare
 from xdyna.backends.live_puppet import LivePuppet, build_live_puppet, live_size
+from xdyna.backends.matte import photo_matte
 from xdyna.config import AnimationSettings
 from xdyna.recipe import read_recipe
 from xdyna.schema import Conditions, Image, InputError
@@ -65,6 +66,10 @@ def analysis(conditions: Conditions) -> Analysis:
 
 @pytest.fixture(scope="module")
 def puppet(conditions: Conditions) -> LivePuppet:
+    return built(conditions)
+
+
+def built(conditions: Conditions) -> LivePuppet:
     building = build_live_puppet(conditions)
     while True:
         try:
@@ -138,6 +143,13 @@ def test_a_camera_in_gray_is_a_camera() -> None:
 )
 def test_a_large_video_is_drawn_smaller_live(size: tuple[int, int], live: tuple[int, int]) -> None:
     assert live_size(size) == live
+
+
+def test_the_mask_that_the_visitor_corrected_counts(conditions: Conditions) -> None:
+    corrected = photo_matte(conditions).copy()
+    corrected[: conditions.size[0] // 2] *= 0.5
+    puppet = built(replace(conditions, matte=corrected))
+    assert np.array_equal(puppet.matte, corrected)
 
 
 def test_the_photo_rests_until_the_driver_is_known_and_then_moves(

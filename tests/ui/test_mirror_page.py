@@ -57,7 +57,8 @@ def page(browser: Browser, clip: Frames, server: Server, tmp_path_factory: pytes
         make_fast(page)
         choose_example(page)
         go(page, "check")
-        expect(page.locator("#pose-clip video")).to_be_visible()  # the last file of the analysis
+        for last in ("#pose-clip video", "#moved video"):  # files of the analysis
+            expect(page.locator(last)).to_be_visible()
         yield page
 
 

@@ -133,10 +133,10 @@ class PuppetModel:
         masks: list[Floats] = []
         for k, skeleton in enumerate(skeletons):
             expression = None if offsets is None else offsets[k]
-            plate = living.frame(k) if living else None
+            plate = living.frame(k) if living else figure.plate
             frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale, plate, swing)
             small.append(_small(frames[k]))
-            masks.append(_covered(frames[k], figure.plate if plate is None else plate))
+            masks.append(_covered(frames[k], plate))
             shown = np.stack(small) if len(small) % PREVIEW_EVERY == 0 or len(small) == len(frames) else None
             yield run.progress(DRAWING, len(small), len(frames), shown)
             if stop is not None and stop():

@@ -90,6 +90,11 @@ class LivePuppet:
         self._size = (figure.plate.shape[0], figure.plate.shape[1])
         self.align_again()
 
+    @property
+    def matte(self) -> Floats:
+        """The person's opacity in the photo, `(height, width)` in 0..1."""
+        return self._figure.matte
+
     def align_again(self) -> None:
         """Forget the driver: whoever holds still next is laid on the photo anew."""
         self._motion: LiveMotion | None = None

@@ -24,12 +24,11 @@ from xdyna.puppet.motion import (
     MIN_STANDING_S,
     NECESSARY,
     STANDING_SPEED,
-    Proportions,
     bridged,
-    completed,
     extended,
     with_head,
 )
+from xdyna.puppet.proportions import Proportions, completed
 from xdyna.puppet.skeleton import PARENTS, Array, body_size
 from xdyna.schema import Pose
 

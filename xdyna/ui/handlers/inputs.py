@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from xdyna.backends import BACKENDS
 from xdyna.backends.suggest import suggest_model
 from xdyna.config import AnimationSettings
 from xdyna.photo import crop_box, read_photo
@@ -114,7 +115,9 @@ def use_example(example: Example) -> Updates:
     """Photo and clip of an example, and its finished result. Nothing is computed."""
     recipe = read_recipe(example.recipe)
     steps, seed = recipe.settings["num_inference_steps"], recipe.settings["seed"]
-    note = f"Made earlier with {recipe.model}: {steps} steps, seed {seed}. {example.credit}"
+    note = f"Made earlier with {recipe.model}. {example.credit}"
+    if BACKENDS[recipe.model].takes("num_inference_steps"):
+        note = f"Made earlier with {recipe.model}: {steps} steps, seed {seed}. {example.credit}"
     return updates(
         EXAMPLE,
         photo=str(example.photo),

@@ -48,7 +48,7 @@ const picture = () => {
   const zoom = Math.min(1, LONGER_SIDE / Math.max(video.videoWidth, video.videoHeight));
   sent.width = Math.round(video.videoWidth * zoom);
   sent.height = Math.round(video.videoHeight * zoom);
-  const pen = sent.getContext("2d");
+  const pen = sent.getContext("2d", { willReadFrequently: true }); // in main memory, where JPEGs are made
   if (find("glass").checked) pen.setTransform(-1, 0, 0, 1, sent.width, 0);
   pen.drawImage(video, 0, 0, sent.width, sent.height);
   return new Promise((done) => sent.toBlob(done, "image/jpeg", QUALITY));
@@ -106,6 +106,7 @@ const start = async () => {
   }
   camera = found;
   [number, shown, failures, told, behind] = [0, 0, 0, 0, []];
+  for (const video of document.querySelectorAll("video")) video.pause(); // they cost the browser what the mirror needs
   find("camera").srcObject = camera;
   await find("camera").play();
   follow(mine);
