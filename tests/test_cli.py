@@ -43,7 +43,11 @@ def test_prepare_writes_what_the_model_will_see(tmp_path: Path) -> None:
     assert main(["prepare", PHOTO, CLIP, "-o", str(tmp_path / "seen"), "--frames", "3"]) == 0
     written = {path.name for path in (tmp_path / "seen").iterdir()}
     seen = {f"sees-{name}.mp4" for name in ("pose", "face-local", "face-global")}
-    assert written == {"overlay.png", "pose.mp4", "face.png", "report.json", "motion.xdyna-motion"} | seen
+    assert (
+        written
+        == {"overlay.png", "pose.mp4", "face.png", "report.json", "motion.xdyna-motion", "moved.mp4", "mask.png"}
+        | seen
+    )
     report = json.loads((tmp_path / "seen" / "report.json").read_text())
     assert report["num_frames"] == 3
     assert report["people"]["photo_person"] == report["people"]["clip_person"] == 1
@@ -245,9 +249,31 @@ def test_a_photo_alone_becomes_a_live_photo(tmp_path: Path) -> None:
     assert (recipe.settings["live_photo"], recipe.settings["sway"], recipe.num_frames) == (True, 1.0, 3)
 
 
+def test_arrows_set_the_background_in_motion(tmp_path: Path) -> None:
+    arrows, suggested = tmp_path / "arrows.mp4", tmp_path / "suggested.mp4"
+    flags = [
+        "--model",
+        "puppet",
+        "--frames",
+        "3",
+        "--flow",
+        "0.1,0.5,0.4,0.5,0.1",
+        "--flow",
+        "0,0.1,0.4,0.1,0.02,sway",
+    ]
+    assert main(["animate", PHOTO, CLIP, "-o", str(arrows), *flags]) == 0
+    assert read_recipe(arrows).settings["flows"] == "0.1,0.5,0.4,0.5,0.1; 0,0.1,0.4,0.1,0.02,sway"
+    again = ["animate", PHOTO, CLIP, "--like", str(arrows)]
+    assert main([*again, "--flow", "suggested", "-o", str(suggested)]) == 0
+    frames = [read_video(path, fps=8, num_frames=3).frames for path in (arrows, suggested)]
+    assert not np.array_equal(*frames)
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
+        (["--backend", "puppet", "--flow", "0,0,1,2"], "flows must begin and end within 0 to 1 of the photo"),
+        (["--backend", "xdyna-mini", "--flow", "suggested"], "xdyna-mini has no setting flows"),
         (["--backend", "dynamictrl", "--adapter-strength", "0.5"], "DynamiCtrl has no setting adapter_strength"),
         (["--backend", "dynamictrl", "--frames", "38"], "8 k + 5: 5, 13, 21, 29 and so on up to 85, got 38. Use 37"),
         (["--backend", "wan-animate", "--width", "472"], "multiple of 16 between 64 and 1536, got 472. Use 464"),

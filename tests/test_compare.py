@@ -1,7 +1,7 @@
 """Comparisons: same inputs, seed and noise; only what a variant names differs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from xdyna.backends import BACKENDS
 from xdyna.compare.grid import read_comparison, save_comparison
 from xdyna.compare.measure import measure, motion_energy
 from xdyna.compare.run import compare
-from xdyna.compare.take import Take, takes_of_files
+from xdyna.compare.take import Refusal, Take, takes_of_files
 from xdyna.compare.variants import AXES, MAX_VARIANTS, Variant, differences, read_variant, read_variants
 from xdyna.config import AnimationSettings
 from xdyna.recipe import labelled, read_recipe, save_animation
@@ -22,7 +22,7 @@ from xdyna.video import read_video, write_video
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SETTINGS = replace(BACKENDS["xdyna-mini"].defaults, num_frames=3, num_inference_steps=1)
-FROZEN, LIVING = (variant.label for variant in AXES["background"].variants)
+FROZEN, LIVING, WARPED = (variant.label for variant in AXES["background"].variants)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,11 @@ def takes(events: list[Progress | Take]) -> list[Take]:
     ids=["defaults", "already changed"],
 )
 def test_every_axis_has_two_to_four_different_valid_variants(name: str, common: AnimationSettings) -> None:
-    variants = AXES[name].variants
+    assert 2 <= len(AXES[name].variants) <= MAX_VARIANTS
+    variants = [variant for variant in AXES[name].variants if variant.backend is None]  # others have other settings
     settings = {variant.settings(common) for variant in variants}
-    assert 2 <= len(settings) == len(variants) <= MAX_VARIANTS
-    assert len({variant.label for variant in variants}) == len(variants)
+    assert 2 <= len(settings) == len(variants)
+    assert len({variant.label for variant in AXES[name].variants}) == len(AXES[name].variants)
     assert len(differences([each.to_dict() for each in settings])) == 1
 
 
@@ -140,18 +141,20 @@ def test_differences_name_only_what_differs() -> None:
 
 def test_each_variant_equals_a_run_of_its_own(conditions: Conditions, takes: list[Take]) -> None:
     variants = AXES["background"].variants
-    assert [take.label for take in takes] == [FROZEN, LIVING]
+    assert [take.label for take in takes] == [FROZEN, LIVING, WARPED]
     for variant, take in zip(variants, takes, strict=True):
-        *_, alone = animate(conditions, variant.settings(SETTINGS), "xdyna-mini")
+        *_, alone = animate(conditions, variant.settings(SETTINGS, "xdyna-mini"), variant.backend or "xdyna-mini")
         assert isinstance(alone, Animation)
         assert np.array_equal(take.video.frames, labelled(alone.video.frames))
-        assert take.recipe.settings == variant.settings(SETTINGS).to_dict()
+        assert take.recipe.settings == variant.settings(SETTINGS, "xdyna-mini").to_dict()
+    assert [take.recipe.model for take in takes] == ["xdyna-mini", "xdyna-mini", "puppet"]
     assert not np.array_equal(takes[0].video.frames, takes[1].video.frames)
 
 
 def test_a_frozen_background_moves_less(takes: list[Take]) -> None:
-    frozen, living = (take.measures for take in takes)
-    assert frozen.dynamics and living.dynamics
+    frozen, living, warped = (take.measures for take in takes)
+    assert frozen.dynamics and living.dynamics and warped.dynamics
+    assert warped.dynamics.background_motion < frozen.dynamics.background_motion  # told by its own person's masks
     assert frozen.dynamics.background_motion < living.dynamics.background_motion
     assert (frozen.background_energy < living.background_energy).all()
     assert frozen.background_energy.shape == frozen.subject_energy.shape == (SETTINGS.num_frames - 1,)
@@ -159,8 +162,39 @@ def test_a_frozen_background_moves_less(takes: list[Take]) -> None:
 
 def test_progress_names_the_variant_and_counts_the_whole_time(events: list[Progress | Take]) -> None:
     progress = [event for event in events if isinstance(event, Progress)]
-    assert progress[0].phase.startswith(f"{FROZEN} (1 of 2): ")
-    assert progress[-1].phase.startswith(f"{LIVING} (2 of 2): ")
+    assert progress[0].phase.startswith(f"{FROZEN} (1 of 3): ")
+    assert progress[-1].phase.startswith(f"{WARPED} (3 of 3): ")
+
+
+def refusing(*labels: str) -> Callable[..., Iterator[Animation]]:
+    """Runs in which some variants, told by their seed, cannot be made of the inputs."""
+
+    def animate(conditions: Conditions, settings: AnimationSettings, model: str) -> Iterator[Animation]:
+        if str(settings.seed) in labels:
+            raise InputError(f"No {settings.seed}.")
+        yield Animation(
+            video=Video(frames=conditions.driving_frames, fps=8.0), controls={}, model=model, revision="0", seconds=1.0
+        )
+
+    return animate
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("refused", [("1",), ("3",), ("1", "3")], ids="+".join)
+def test_a_variant_that_cannot_be_made_says_so_and_the_others_come(
+    conditions: Conditions, refused: tuple[str, ...], at_once: int
+) -> None:
+    variants = [Variant(label=str(k), changes={"seed": k}) for k in (1, 2, 3)]
+    made = list(compare(conditions, SETTINGS, variants, "xdyna-mini", animate=refusing(*refused), at_once=at_once))
+    assert [event.label for event in made if isinstance(event, Take | Refusal)] == ["1", "2", "3"]
+    said = [str(event) for event in made if isinstance(event, Refusal)]
+    assert said == [f"“{label}” was left out. No {label}." for label in refused]
+
+
+def test_a_comparison_of_which_nothing_can_be_made_is_refused(conditions: Conditions) -> None:
+    variants = [Variant(label=str(k), changes={"seed": k}) for k in (1, 2)]
+    with pytest.raises(InputError, match=r"^No 1\.$"):
+        list(compare(conditions, SETTINGS, variants, "xdyna-mini", animate=refusing("1", "2")))
 
 
 def test_the_time_left_includes_the_variants_that_follow(conditions: Conditions) -> None:
@@ -256,7 +290,7 @@ def test_the_grid_carries_label_and_recipes(takes: list[Take], tmp_path: Path) -
     assert "does not show a real event" in beside.read_text(encoding="utf-8")
     grid = read_video(tmp_path / "grid.mp4", fps=SETTINGS.fps, num_frames=9)
     assert len(grid) == SETTINGS.num_frames
-    for take, left in zip(takes, (0, 256 + 4), strict=True):
+    for take, left in zip(takes, (0, 256 + 4, 2 * (256 + 4)), strict=True):
         shown = grid.frames[:, -448::2, left : left + 256 : 2].astype(float)
         assert np.abs(shown - take.video.frames).mean() < 6  # the same pictures, AI label and all, but for compression
 

@@ -8,6 +8,7 @@ import pytest
 
 from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings, parse_person
+from xdyna.flows import Flow, flows_text, parse_flows
 
 
 def test_defaults_are_those_of_the_official_script() -> None:
@@ -55,6 +56,17 @@ def test_every_field_explains_itself() -> None:
         ({"prompt": "x" * 501}, "prompt must be at most 500 letters long, got 501"),
         ({"negative_prompt": "雪" * 501}, "negative_prompt must be at most 500 letters long, got 501"),
         ({"clip_person": "1" * 101}, "clip_person must be at most 100 letters long, got 101"),
+        ({"flows": 5}, "flows must be a text, got 5"),
+        ({"flows": "up"}, "flows must be suggested, or arrows such as x0,y0,x1,y1.*; got 'up'"),
+        ({"flows": "0,0,1"}, "flows must be suggested, or arrows"),
+        ({"flows": "0,0,1,1,0.1,flow,x"}, "flows must be suggested, or arrows"),
+        ({"flows": "0,0,1,1,0.1,fly"}, "flows must be suggested, or arrows"),
+        ({"flows": "0,0,1,1.5"}, "flows must begin and end within 0 to 1 of the photo, got 0,0,1,1.5"),
+        ({"flows": "nan,0,1,1"}, "flows must begin and end within 0 to 1 of the photo, got nan,0,1,1"),
+        ({"flows": "0.5,0.5,0.5,0.5"}, "flows must be longer than 0.02 of the photo"),
+        ({"flows": "0,0,1,1,9"}, "flows must have a speed between 0.005 and 0.5, got 9"),
+        ({"flows": "0,0,1,1;" * 9}, "flows must be at most 8 arrows, got 9"),
+        ({"flows": ";" * 501}, "flows must be at most 500 letters long, got 501"),
         ({"seed": 10**400}, "seed must be between 0 and 2.14748e\\+09, got 10{39}$"),
         ({"guidance_start": 0.6, "guidance_end": 0.5}, r"guidance_start must not be above .*, got 0.6"),
         ({"context_frames": 4, "context_overlap": 4}, r"context_overlap must be below context_frames \(4\), got 4"),
@@ -101,3 +113,31 @@ def test_backends_are_named_as_listed_and_explain_themselves(name: str) -> None:
     spec = BACKENDS[name]
     assert spec.name == name
     assert len(spec.notice) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ()),
+        (" ; ", ()),
+        (" suggested ", None),
+        ("0.1,0.2,0.5,0.2", (Flow(start=(0.1, 0.2), end=(0.5, 0.2)),)),
+        (
+            "0, 0.9, 1, 0.9, 0.1; 0.25,1,0.75,1,0.02,sway",
+            (
+                Flow(start=(0, 0.9), end=(1, 0.9), speed=0.1),
+                Flow(start=(0.25, 1), end=(0.75, 1), speed=0.02, kind="sway"),
+            ),
+        ),
+    ],
+)
+def test_arrows_of_the_background_are_read_from_text(text: str, expected: tuple[Flow, ...] | None) -> None:
+    assert parse_flows(text) == expected
+    assert AnimationSettings(flows=text).flows == text
+    if expected is not None:
+        assert parse_flows(flows_text(expected)) == expected
+
+
+def test_as_many_arrows_as_are_allowed_fit_into_the_setting() -> None:
+    longest = Flow(start=(0.0001234, 0.0001234), end=(0.9876, 0.9876), speed=0.01234, kind="sway")
+    AnimationSettings(flows=flows_text([longest] * 8))

@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "xdyna"
 # A room always sees itself. A room is a folder or a file of the package.
 ALLOWED: dict[str, set[str]] = {
     "schema": set(),
-    "config": set(),
+    "flows": set(),
+    "config": {"flows"},
     "photo": {"schema"},
     "files": {"schema"},
     "output": {"files", "schema"},
@@ -25,9 +26,10 @@ ALLOWED: dict[str, set[str]] = {
     "preprocess": {"config", "models", "photo", "schema", "video"},
     "preview": {"photo", "preprocess", "schema", "video"},
     "pipelines": {"files", "models", "photo", "schema"},
-    "puppet": {"preprocess", "schema"},
+    "puppet": {"flows", "preprocess", "schema"},
     "weights": {"models", "pipelines", "schema"},
-    "backends": {"config", "photo", "pipelines", "preprocess", "puppet", "schema", "weights"},
+    "backends": {"config", "flows", "photo", "pipelines", "preprocess", "puppet", "schema", "weights"},
+    "motion_preview": {"backends", "config", "preprocess", "schema"},
     "presets": {"backends", "config"},
     "estimates": {"backends", "config"},
     "animate": {"backends", "config", "preprocess", "schema"},
@@ -35,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"preprocess", "schema", "video"},
     "training": {"config", "models", "pipelines", "preprocess", "schema", "video", "weights", "world"},
     "benchmark": {
-        *("backends", "evaluation", "models", "pipelines", "preprocess", "schema", "training", "weights", "world"),
+        *("backends", "evaluation", "models", "pipelines", "preprocess", "schema", "training", "video", "weights"),
+        "world",
     },
     "ui": {
         *(
@@ -44,14 +47,16 @@ ALLOWED: dict[str, set[str]] = {
             "compare",
             "config",
             "files",
+            "flows",
             "photo",
             "preprocess",
             "preview",
+            "puppet",
             "recipe",
             "schema",
             "video",
         ),
-        *("estimates", "presets", "weights"),
+        *("estimates", "motion_preview", "presets", "weights"),
     },
 }
 ENTRIES = {"cli", "__main__"}  # these may import everything

@@ -273,7 +273,15 @@ def test_settings_of_another_version_are_refused() -> None:
         {"prompt": ["<script>"]},
         {"guidance_scale": None},
         {"photo_person": 3},
+        {"flows": "0,0,1,1;" * 9},
+        {"flows": [[0, 0, 1, 1]]},
         [],
     ):
         with pytest.raises(InputError, match="do not fit this version"):
             replace(recipe, settings=settings).animation_settings()
+
+
+def test_it_says_that_a_corrected_mask_was_used() -> None:
+    made = Recipe.of(replace(animation(), matte="0123456789abcdef"), SETTINGS)
+    assert Recipe.from_json(made.to_json()).matte == "0123456789abcdef"
+    assert Recipe.of(animation(), SETTINGS).matte == ""

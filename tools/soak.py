@@ -157,13 +157,14 @@ def together(server: Server, endpoint: str, pairs: list[tuple[Path, Path]]) -> A
 
     def ask(photo: Path, clip: Path) -> None:
         values = {"photo": uploads[photo], "clip": uploads[clip], **(RUN if endpoint != "analyze" else ANALYSIS)}
-        barrier.wait()
-        began = time.monotonic()
-        try:
-            event, told = post(server, endpoint, values)
-        except httpx.HTTPError as error:
-            event, told = "lost", repr(error)
-        spent = time.monotonic() - began
+        with httpx.Client(timeout=PATIENCE_S) as client:  # made before: a client takes longer than its requests
+            barrier.wait()
+            began = time.monotonic()
+            try:
+                event, told = post(client, server, endpoint, values)
+            except httpx.HTTPError as error:
+                event, told = "lost", repr(error)
+            spent = time.monotonic() - began
         with lock:
             if event == "complete":
                 answers.served.append(spent)
@@ -187,18 +188,17 @@ def upload_file(server: Server, path: Path) -> dict[str, object]:
     return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}}
 
 
-def post(server: Server, endpoint: str, values: dict[str, object]) -> tuple[str, str]:
+def post(client: httpx.Client, server: Server, endpoint: str, values: dict[str, object]) -> tuple[str, str]:
     """Ask as a visitor of one's own; return the last event, "complete" or "error", and what came with it."""
     address = f"{server.url}gradio_api/call"
-    with httpx.Client(timeout=PATIENCE_S) as client:
-        event = client.post(f"{address}/v2/{endpoint}", json=values).json()["event_id"]
-        with client.stream("GET", f"{address}/{endpoint}/{event}") as stream:
-            name = ""
-            for line in stream.iter_lines():
-                kind, _, content = line.partition(": ")
-                name = content if kind == "event" else name
-                if kind == "data" and name in ("complete", "error"):
-                    return name, content
+    event = client.post(f"{address}/v2/{endpoint}", json=values).json()["event_id"]
+    with client.stream("GET", f"{address}/{endpoint}/{event}") as stream:
+        name = ""
+        for line in stream.iter_lines():
+            kind, _, content = line.partition(": ")
+            name = content if kind == "event" else name
+            if kind == "data" and name in ("complete", "error"):
+                return name, content
     return "lost", "the stream ended"
 
 

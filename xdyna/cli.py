@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
 EXIT_INPUT, EXIT_INTERRUPTED = 2, 130
 VIDEOS = "videos"
-ALIASES = {"num_inference_steps": "--steps", "guidance_scale": "--guidance", "num_frames": "--frames"}
+ALIASES = {
+    "num_inference_steps": "--steps",
+    "guidance_scale": "--guidance",
+    "num_frames": "--frames",
+    "flows": "--flow",
+}
+REPEATABLE = {"flows": "; "}
+"""Settings whose flag may be given several times, and what stands between their parts."""
 
 Result = TypeVar("Result")
 
@@ -113,6 +120,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for command in (animate, prepare, compare):
         command.add_argument("--force", action="store_true", help="overwrite an existing output")
+        command.add_argument(
+            "--matte",
+            type=Path,
+            metavar="PNG",
+            help="corrected mask.png of `xdyna prepare`: the photo's person in white",
+        )
 
     weights = commands.add_parser("weights", help="show or fetch the models' weights")
     weights.add_argument("action", choices=("status", "pull"))
@@ -151,6 +164,8 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--clips", type=int, metavar="N", help="clips with a person (default 100)")
     bench.add_argument("--scenes", type=int, metavar="N", help="clips without one (default 40)")
     bench.add_argument("--steps", type=int, metavar="N", help="of the sampler (default 3)")
+    bench.add_argument("--strength", type=float, metavar="X", help="below 1 begin from Puppet's frames (default 1)")
+    bench.add_argument("--videos", action="store_true", help="keep every clip in OUT/videos, for `xdyna evaluate`")
     bench.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the clips (default 128x224)")
     bench.add_argument(
         "--ablations", action="store_true", help="train and score the ablations of table 4 at small scale; resumable"
@@ -170,6 +185,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         names = [flag, ALIASES[item.name]] if item.name in ALIASES else [flag]
         if isinstance(item.default, bool):
             group.add_argument(*names, action=argparse.BooleanOptionalAction, help=bounds["help"])
+            continue
+        if item.name in REPEATABLE:
+            group.add_argument(*names, action="append", metavar="X0,Y0,X1,Y1[,SPEED[,sway]]", help=bounds["help"])
             continue
         limits = "" if bounds["low"] is None else f" {bounds['low']:g} to {bounds['high']:g}."
         group.add_argument(
@@ -219,12 +237,12 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _model_and_settings(options: argparse.Namespace) -> tuple[str, AnimationSettings]:
-    from xdyna.weights import default_model
-
     like = _recipe(options.like) if options.like else None
-    model = options.model or (like.model if like and like.model in BACKENDS else default_model())
-    backend, given = BACKENDS[model], {item.name: getattr(options, item.name) for item in fields(AnimationSettings)}
+    given = {item.name: getattr(options, item.name) for item in fields(AnimationSettings)}
     given = {name: value for name, value in given.items() if value is not None}
+    given |= {name: between.join(given[name]) for name, between in REPEATABLE.items() if name in given}
+    model = options.model or (like.model if like and like.model in BACKENDS else _default_model(options, given))
+    backend = BACKENDS[model]
     if options.clip is None:
         given["live_photo"] = True
     common = backend.defaults
@@ -233,6 +251,17 @@ def _model_and_settings(options: argparse.Namespace) -> tuple[str, AnimationSett
     settings = replace(common, **given)
     backend.check(settings, given)
     return model, settings
+
+
+def _default_model(options: argparse.Namespace, given: Mapping[str, object]) -> str:
+    """Return the best model that can run here; a comparison's variants need one with many settings."""
+    from xdyna.backends.suggest import suggest_model
+    from xdyna.photo import read_photo
+    from xdyna.weights import default_model
+
+    if options.command == "compare" or not options.photo.is_file():  # the file is told about later
+        return default_model()
+    return suggest_model(read_photo(options.photo), given)
 
 
 def _recipe(path: Path) -> "Recipe":
@@ -244,7 +273,7 @@ def _recipe(path: Path) -> "Recipe":
 
 
 def _check_inputs(options: argparse.Namespace) -> None:
-    for path in (options.photo, options.clip):
+    for path in (options.photo, options.clip, options.matte):
         if path is not None and not path.is_file():
             raise InputError(f"There is no file {path}. Check the name and the folder.")
 
@@ -293,7 +322,7 @@ def _animate(options: argparse.Namespace) -> None:
     from xdyna.weights import locate
 
     locate(model)  # before the work of looking at the inputs
-    conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
+    conditions = _with_matte(_watched(prepare(options.photo, options.clip, settings), Conditions), options.matte)
     for check in conditions.checks:
         print(f"{check.severity}: {check.message}", file=sys.stderr)
     plan = BACKENDS[model].plan(settings, conditions.num_frames, gpu_gb(all_devices().names[0]))
@@ -345,7 +374,7 @@ def _compare(options: argparse.Namespace) -> None:
 
     from xdyna.animate import prepare
     from xdyna.compare.run import compare
-    from xdyna.compare.take import Take, takes_of_files
+    from xdyna.compare.take import Refusal, Take, takes_of_files
     from xdyna.weights import locate
 
     made: Iterator[Any]
@@ -355,7 +384,7 @@ def _compare(options: argparse.Namespace) -> None:
         for axis in AXES.values():
             if axis.variants == variants and model in axis.cautions:
                 print(axis.cautions[model], file=sys.stderr)
-        conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
+        conditions = _with_matte(_watched(prepare(options.photo, options.clip, settings), Conditions), options.matte)
         made = _results(compare(conditions, settings, variants, model, at_once=len(all_devices())))
     elif options.clip is None:
         raise InputError("Give two finished videos to compare.")
@@ -364,6 +393,9 @@ def _compare(options: argparse.Namespace) -> None:
     output.mkdir(parents=True, exist_ok=True)
     folder, takes = output, list[Take]()
     for take in made:
+        if isinstance(take, Refusal):
+            print(take, file=sys.stderr, flush=True)
+            continue
         takes.append(take)
         folder = _save_finished(folder, takes, alone=bool(variants))
         dynamics = take.measures.dynamics
@@ -371,7 +403,8 @@ def _compare(options: argparse.Namespace) -> None:
         print(f"{take.label}: {moves}", flush=True)
     if folder != output:
         raise InputError(f"{output} is not complete. Move the rest from {folder} to where you want it.")
-    print(output / "comparison.mp4")
+    if len(takes) >= MIN_VARIANTS:
+        print(output / "comparison.mp4")
 
 
 def _save_finished(folder: Path, takes: "list[Take]", alone: bool) -> Path:
@@ -394,15 +427,35 @@ def _save_finished(folder: Path, takes: "list[Take]", alone: bool) -> Path:
 
 def _prepare(options: argparse.Namespace) -> None:
     from xdyna.animate import prepare
+    from xdyna.backends.matte import photo_matte
+    from xdyna.motion_preview import see_it_move
+    from xdyna.photo.mask import encode_mask
     from xdyna.preview import write_previews
+    from xdyna.recipe import Recipe, write_result
 
     output: Path = options.output
     model, settings = _model_and_settings(options)
     _check_inputs(options)
-    conditions = _watched(prepare(options.photo, options.clip, settings), Conditions)
+    conditions = _with_matte(_watched(prepare(options.photo, options.clip, settings), Conditions), options.matte)
     seen = BACKENDS[model].prepare(conditions, settings)
     for path in write_previews(conditions, output, seen, BACKENDS[model].driven_by(conditions, settings)):
         print(path)
+    try:
+        (output / "mask.png").write_bytes(encode_mask(photo_matte(conditions)))
+        print(output / "mask.png")
+        moved = _watched(see_it_move(conditions, settings), Animation)
+    except InputError as error:  # all else is there
+        print(f"no moved.mp4: {error}", file=sys.stderr)
+        return
+    write_result(output / "moved.mp4", moved.video, Recipe.of(moved, replace(settings, save_recipe=False)))
+    print(output / "moved.mp4")
+
+
+def _with_matte(conditions: Conditions, path: Path | None) -> Conditions:
+    """Return conditions with a corrected mask of the photo's person, if one is given."""
+    from xdyna.photo.mask import read_mask
+
+    return conditions if path is None else replace(conditions, matte=read_mask(path, conditions.size))
 
 
 def _weights(options: argparse.Namespace) -> None:

@@ -5,6 +5,8 @@ from math import inf
 from numbers import Integral, Real
 from typing import Any
 
+from xdyna.flows import parse_flows
+
 Box = tuple[float, float, float, float]
 SCHEDULERS = ("ddim", "dpm++", "unipc", "euler", "lcm")
 WINDOW_SCHEDULES = ("loop", "open")
@@ -13,7 +15,7 @@ MODES = ("animate", "replace")
 MEMORY_MODES = ("auto", "full", "model_offload", "sequential_offload")
 WEIGHT_STORAGES = ("full", "float8")
 DECODERS = ("full", "tiny")
-PROMPT_LETTERS, PERSON_LETTERS, SHOWN_LETTERS = 500, 100, 40
+PROMPT_LETTERS, PERSON_LETTERS, FLOWS_LETTERS, SHOWN_LETTERS = 500, 100, 500, 40
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 """What a value of each type is called before a user."""
 
@@ -93,6 +95,13 @@ class AnimationSettings:
     num_inference_steps: int = setting(25, "Denoising steps: more is finer and slower.", low=1, high=100, step=1)
     guidance_scale: float = setting(
         7.5, "Classifier-free guidance. 1 turns it off and halves the work.", low=1.0, high=20.0, step=0.1
+    )
+    strength: float = setting(
+        1.0,
+        "Below 1 the run begins from Puppet's frames instead of noise, and only this share of the steps runs.",
+        low=0.05,
+        high=1.0,
+        step=0.05,
     )
     adapter_strength: float = setting(
         1.0, "Dynamics-Adapter: how strongly the photo's appearance is carried over.", low=0.0, high=2.0, step=0.05
@@ -214,6 +223,15 @@ class AnimationSettings:
     sway: float = setting(
         0.4, "How far the person of a live photo sways and breathes; 0 holds still.", low=0.0, high=1.0, step=0.05
     )
+    wind: float = setting(
+        0.0, "Wind in hair and loose clothes; without it they only swing after the body.", low=0.0, high=1.0, step=0.05
+    )
+    flows: str = setting(
+        "",
+        "What moves in the background: arrows x0,y0,x1,y1,speed,flow or sway in 0 to 1 of the photo, with ; between "
+        "them, or suggested. Empty holds it still.",
+        max_length=FLOWS_LETTERS,
+    )
     keep_sound: bool = setting(True, "Put the clip's sound under the result.")
     ai_label: bool = setting(True, "Draw a small AI-generated label into the video.")
     save_recipe: bool = setting(
@@ -232,14 +250,19 @@ class AnimationSettings:
                 raise ValueError(f"{item.name} {error}") from error
             if value_type(item) in (int, float):  # 1 is a number as 1.0 is: JSON and JavaScript do not tell them apart
                 object.__setattr__(self, item.name, value_type(item)(value))
-        for name in ("photo_person", "clip_person"):
+        for name, parse in (("photo_person", parse_person), ("clip_person", parse_person), ("flows", parse_flows)):
             try:
-                parse_person(getattr(self, name))
+                parse(getattr(self, name))
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from error
         for name in ("height", "width"):
             if getattr(self, name) % 8:
                 raise ValueError(f"{name} must be a multiple of 8, got {getattr(self, name)}")
+        if int(self.num_inference_steps * self.strength) < 1:
+            raise ValueError(
+                f"strength must be at least {1 / self.num_inference_steps:.2g} with num_inference_steps "
+                f"{self.num_inference_steps}, so that one step runs, got {self.strength:g}"
+            )
         if self.guidance_start > self.guidance_end:
             raise ValueError(
                 f"guidance_start must not be above guidance_end ({self.guidance_end:g}), got {self.guidance_start:g}"

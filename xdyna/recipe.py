@@ -40,6 +40,8 @@ class Recipe:
         seconds: wall time of the run.
         created: UTC, ISO 8601.
         versions: of xdyna and the libraries that compute.
+        matte: the start of the SHA-256 of the mask of the photo's person, if a user corrected it and the model looked
+            at it: then the video cannot be made again without that mask. Else empty.
         stopped: whether the run was ended before its last step; the video then cannot be made again from the rest.
 
     Raises:
@@ -54,10 +56,11 @@ class Recipe:
     seconds: float
     created: str
     versions: dict[str, str]
+    matte: str = ""
     stopped: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("note", "model", "revision", "created"):
+        for name in ("note", "model", "revision", "created", "matte"):
             _check_text(name, getattr(self, name))
         _check_number("num_frames", self.num_frames, int, 1, MAX_FRAMES)
         _check_number("seconds", self.seconds, float, 0, MAX_SECONDS)
@@ -82,6 +85,7 @@ class Recipe:
             seconds=round(animation.seconds, 2),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions={"xdyna": __version__} | {name: _version(name) for name in LIBRARIES},
+            matte=animation.matte,
             stopped=animation.stopped,
         )
 

@@ -213,6 +213,8 @@ class Conditions:
         person_masks: `(num_frames, any height, any width)` float32 0..1 over the whole canvas, 1 on the driver, with
             soft edges; coarse, as drawn from the pose.
         reference_person_mask: `(any height, any width)` float32 0..1, likewise for the photo's person.
+        matte: `(height, width)` float32 0..1 in that canvas, the photo's person as a user corrected it; None where
+            nobody has: then each model that needs one estimates it.
         photo_people: who was found in the photo.
         photo_person: id of the one that is animated, or None where the photo's people were not counted.
         motion: the driver as found, in pixels of the clip; it can be saved and used instead of the clip.
@@ -236,6 +238,7 @@ class Conditions:
     boxes: Floats | None = None
     person_masks: Floats | None = None
     reference_person_mask: Floats | None = None
+    matte: Floats | None = None
     photo_people: tuple[Person, ...] = ()
     photo_person: int | None = None
     motion: Motion | None = None
@@ -268,6 +271,11 @@ class Conditions:
         return np.flatnonzero(~np.isfinite(self.face_landmarks[:, 0, 0]))
 
     @cached_property
+    def matte_hash(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the corrected `matte`; empty where there is none."""
+        return "" if self.matte is None else hashlib.sha256(np.ascontiguousarray(self.matte).data).hexdigest()[:16]
+
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 of what a model looks at, as 64 hexadecimal digits. Equal hashes give equal animations."""
         digest = hashlib.sha256()
@@ -279,7 +287,7 @@ class Conditions:
         for array in (*arrays, *(self.clip or ())):
             digest.update(f"{array.shape} {array.dtype.str};".encode())
             digest.update(np.ascontiguousarray(array).data)
-        digest.update(f"{self.fps!r}".encode() + (self.sound or b""))
+        digest.update(f"{self.fps!r}".encode() + (self.sound or b"") + self.matte_hash.encode())
         return digest.hexdigest()
 
 
@@ -323,8 +331,11 @@ class Animation:
         revision: revision of its weights.
         seconds: wall time of the run.
         stopped: whether it was stopped before the last step; the video is then the model's estimate at that point.
+        matte: `Conditions.matte_hash` where the run looked at a corrected mask of the photo's person, else empty.
         source_index: the driving frame, counted from 0, that each frame follows, -1 where it follows none; empty where
             they are the same frames.
+        person_masks: `(num_frames, any height, any width)` float32 0..1, 1 on the person of the result, with soft
+            edges; None where they are those of the conditions.
     """
 
     video: Video
@@ -333,7 +344,9 @@ class Animation:
     revision: str
     seconds: float
     stopped: bool = False
+    matte: str = ""
     source_index: tuple[int, ...] = ()
+    person_masks: Floats | None = field(default=None, compare=False, repr=False)
 
     @property
     def driven_by(self) -> NDArray[np.int64]:

@@ -49,6 +49,20 @@ def test_the_background_stands_still(events: list[Progress | Animation]) -> None
     assert still[away].mean() > 0.9
 
 
+def test_the_background_flows_where_an_arrow_lies(events: list[Progress | Animation]) -> None:
+    """Everything else is as without it, bit for bit."""
+    still = events[-1]
+    given = replace(SETTINGS, flows="0.1,0.1,0.5,0.1,0.1")
+    moving = list(PUPPET.load().run(conditions(), given))[-1]
+    assert isinstance(still, Animation) and isinstance(moving, Animation)
+    differs = (moving.video.frames != still.video.frames).any(axis=-1)
+    away = ~drawn(908, NUM_FRAMES).person_mask.any(axis=0)
+    assert differs[:, : HEIGHT // 4][:, away[: HEIGHT // 4]].mean() > 0.2
+    assert not differs[:, -HEIGHT // 5 :].any()
+    assert moving.person_masks is not None and still.person_masks is not None
+    assert np.abs(moving.person_masks - still.person_masks).mean() < 0.02  # a moving background is no person
+
+
 def test_previews_show_the_frames_that_are_drawn(events: list[Progress | Animation]) -> None:
     previews = [event.preview for event in events if isinstance(event, Progress) and event.preview is not None]
     assert [len(preview) for preview in previews] == [8, 9]

@@ -13,6 +13,7 @@ from tiny import tiny_pipeline
 from xdyna.backends.xdyna import XDYNA, XDynaModel
 from xdyna.config import AnimationSettings
 from xdyna.schema import Animation, Conditions, InputError, Pose, Progress
+from xdyna.world import render_clip
 
 NUM_FRAMES, HEIGHT, WIDTH = 6, 64, 64
 SETTINGS = AnimationSettings(height=HEIGHT, width=WIDTH, num_inference_steps=3, context_frames=4, context_overlap=1)
@@ -70,6 +71,32 @@ def result(backend: XDynaModel, **changes: Any) -> np.ndarray:
 )
 def test_every_switch_reaches_the_model(backend: XDynaModel, change: dict[str, Any]) -> None:
     assert not np.array_equal(result(backend, **change), result(backend))
+
+
+def test_a_run_can_begin_from_puppets_frames(backend: XDynaModel) -> None:
+    clip = render_clip(908, num_frames=3, height=256, width=144)
+    given = Conditions(
+        reference_image=clip.frames[0],
+        reference_pose=clip.pose[:1],
+        driving_frames=clip.frames,
+        pose=clip.pose,
+        face_landmarks=clip.face_landmarks,
+        alignment=np.eye(2, 3),
+        fps=8.0,
+    )
+    settings = replace(SETTINGS, height=256, width=144, num_inference_steps=4, guidance_scale=1.0, strength=0.5)
+    *told, made = backend.run(given, settings)
+    steps = [event.total for event in told if isinstance(event, Progress) and event.phase == "Denoising"]
+    assert steps == [2, 2] and backend.backend.plan(settings, 3).num_steps == 2
+    assert {"Cutting out the person", "Drawing"} <= {event.phase for event in told if isinstance(event, Progress)}
+    assert isinstance(made, Animation) and not made.stopped
+    *_, other = backend.run(given, replace(settings, num_inference_steps=2, strength=1.0))
+    assert isinstance(other, Animation) and not np.array_equal(made.video.frames, other.video.frames)
+
+
+def test_a_photo_that_puppet_refuses_gives_no_start(backend: XDynaModel) -> None:
+    with pytest.raises(InputError, match=r"no frames of Puppet's to begin from.* Or set strength to 1"):
+        events(backend, strength=0.5)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ SMALL = ["--clips", "3", "--scenes", "3", "--size", "64x112", "--steps", "1"]
 
 def test_one_command_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    assert main(["benchmark", "--out", str(out), *SMALL]) == 0
+    assert main(["benchmark", "--out", str(out), *SMALL, "--videos"]) == 0
     text = (out / "table.md").read_text()
     assert capsys.readouterr().out.strip() == text.strip()
     for words in ("3 clips with a person", "3 scene clips", "copy the photo", "mean picture", "BG-DTFD ↓", "## Bars"):
@@ -26,15 +26,26 @@ def test_one_command_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert all(cell["num_clips"] <= 3 for row in report["rows"] for cell in row["cells"].values())
     assert len(report["bars"]) == 10
     rows = list(csv.DictReader((out / "table.csv").open()))
-    assert len(rows) == 4 * len(report["rows"]) and rows[0].keys() >= {"value", "low", "high", "n"}
+    per_method = {method: [r["clips"] for r in rows if r["method"] == method] for method in ("puppet", "xdyna-mini")}
+    assert set(per_method["puppet"]) == {PEOPLE} and set(per_method["xdyna-mini"]) == {PEOPLE, SCENERY}
+    assert rows[0].keys() >= {"value", "low", "high", "n"}
     clips = list(csv.DictReader((out / "clips.csv").open()))
-    assert len(clips) == 4 * 6
+    assert len(clips) == 5 * 3 + 4 * 3
     copied = [float(row["PSNR"]) for row in clips if row["method"] == "copy the photo" and row["clips"] == PEOPLE]
     shown = next(r for r in rows if (r["clips"], r["score"], r["method"]) == (PEOPLE, "PSNR", "copy the photo"))
     assert float(shown["value"]) == pytest.approx(np.mean(copied))
     outcomes = load_outcomes(out / "clips.npz")
     assert outcomes[SCENERY].features["truth"]["whole"].shape == (3, 64)
     assert Image.open(out / "sheet.png").size == (9 * 64, 6 * 2 * 112)
+    # People this small are refused by Puppet, which then is no better than the photo as it is.
+    assert "of 3 photos it refused 3" in report["settings"]["puppet"]
+    moved = [float(row["PSNR"]) for row in clips if row["method"] == "puppet"]
+    assert moved == copied
+    methods = [f"--generated={out / 'videos' / method}" for method in ("puppet", "xdyna-mini")]
+    options = ["--protocol", "tiktok", "--truth", str(out / "videos" / "truth"), "--frames", "8", "--resamples", "0"]
+    assert main(["evaluate", "--out", str(tmp_path / "scores"), *methods, *options]) == 0
+    scores = capsys.readouterr().out
+    assert "puppet" in scores and "xdyna-mini" in scores
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,46 @@ def test_equal_prompts_share_the_controlnets_without_changing_the_result(pipelin
     assert np.allclose(shared, run(pipeline, prompt_embeds=nudged), atol=1e-3)
 
 
+def test_a_strength_of_one_ignores_the_video(pipeline: XDynaPipeline) -> None:
+    assert np.array_equal(run(pipeline, init_video=LOCAL, strength=1.0), run(pipeline))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_strength_runs_the_last_steps(pipeline: XDynaPipeline, sampler: str) -> None:
+    seen: list[int] = []
+
+    def note(_: XDynaPipeline, step: int, timestep: torch.Tensor, __: dict[str, torch.Tensor]) -> dict:
+        seen.append(int(timestep))
+        return {}
+
+    ddim = pipeline.scheduler
+    try:
+        pipeline.scheduler = with_sampler(ddim, sampler)
+        changes = {"init_video": LOCAL, "num_inference_steps": 5, "strength": 0.5, "callback_on_step_end": note}
+        frames = run(pipeline, **changes)
+        assert seen == [int(timestep) for timestep in pipeline.scheduler.timesteps[-2:]]
+        assert pipeline.num_timesteps == 2
+    finally:
+        pipeline.scheduler = ddim
+    assert np.isfinite(frames).all()
+
+
+def test_a_run_begins_from_the_noised_video(pipeline: XDynaPipeline) -> None:
+    """Windows of a long clip share the noise that they would have without the video."""
+    video, pose = RNG.integers(0, 256, (2, 7, 64, 48, 3), dtype=np.uint8)
+    reference, shape = torch.ones(1, 4, 1, 8, 6), (1, 4, 7, 8, 6)
+    changes = {"pose_frames": pose, "face_local_frames": None, "face_global_frames": None, "context_frames": 4}
+    changes |= {"context_overlap": 1, "reference_latents": reference, "init_video": video, "strength": 0.5}
+    first = next(pipeline.stream(**arguments(**changes)))
+    generator = torch.Generator().manual_seed(7)
+    torch.rand(shape, generator=generator)  # which half of the reference would be blurred
+    noise = torch.randn(shape, generator=generator)
+    clean = pipeline.encode_video(video, generator)
+    assert isinstance(first, XDynaStep)
+    expected = pipeline.scheduler.add_noise(clean, noise, pipeline.scheduler.timesteps[-1:])
+    assert torch.equal(first.latents, expected)
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_samplers(pipeline: XDynaPipeline, sampler: str) -> None:
     ddim = pipeline.scheduler
@@ -196,6 +236,12 @@ def test_closing_the_stream_stops_the_work(pipeline: XDynaPipeline) -> None:
         ({"context_frames": 4, "context_overlap": 4}, "context_overlap must be between 0 and 3, got 4"),
         ({"guidance_scale": 0.5}, "guidance_scale must be at least 1"),
         ({"num_inference_steps": 0}, "num_inference_steps must be at least 1"),
+        ({"init_video": POSE, "strength": 0.0}, "strength must be above 0 and at most 1, got 0"),
+        ({"init_video": POSE, "strength": 1.5}, "strength must be above 0 and at most 1, got 1.5"),
+        ({"init_video": POSE, "strength": 0.4}, "at least one of the 2 steps, so at least 1/2, got 0.4"),
+        ({"strength": 0.5}, "init_video, which a strength of 0.5 begins from, is missing"),
+        ({"init_video": POSE[:2], "strength": 0.5}, "the same number of frames"),
+        ({"init_video": POSE[:, :32], "strength": 0.5}, r"init_video must be \(num_frames, 64, 48, 3\) uint8"),
     ],
 )
 def test_bad_arguments_give_value_and_limit(pipeline: XDynaPipeline, change: dict[str, Any], message: str) -> None:

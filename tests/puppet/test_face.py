@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from puppet.drawn import drawn
 
-from xdyna.puppet.face import INNER_LIPS, Face, calm_eye_opening, expression_offsets
+from xdyna.puppet.face import INNER_LIPS, MAX_TURN, Face, calm_eye_opening, expression_offsets
 
 CALM = drawn(907, 4).face_landmarks[0].astype(np.float64)
 UPPER_LIDS, LOWER_LIDS = [37, 38, 43, 44], [41, 40, 47, 46]
@@ -51,6 +51,18 @@ def test_an_expression_is_told_in_distances_between_the_eyes() -> None:
     assert np.linalg.norm(offsets[2, 66]) == pytest.approx(0.2, abs=0.01)
     assert offsets[2, 66, 1] > 0.15
     assert np.abs(offsets[1]).max() < 1e-6
+
+
+def test_a_head_that_turns_moves_its_features_a_little_against_its_outline() -> None:
+    landmarks = clip_of(CALM)
+    for frame, way in ((2, 0.1), (3, 2.0)):  # all but the sides of the face
+        landmarks[frame, 5:12] += 0.5 * way * eyes_apart(CALM) * np.array([1, 0])
+        landmarks[frame, 17:] += way * eyes_apart(CALM) * np.array([1, 0])
+    offsets = expression_offsets(landmarks)
+    features = np.array([*range(17, 68)])
+    assert not offsets[:, [0, 1, 15, 16]].any()
+    assert offsets[2, features, 0] == pytest.approx(np.full(51, 0.07), abs=0.04)
+    assert np.linalg.norm(offsets[3, 27:36], axis=-1) == pytest.approx(np.full(9, MAX_TURN))  # a face is flat
 
 
 def test_frames_without_a_face_lie_between_their_neighbours() -> None:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from puppet.drawn import HEIGHT, WIDTH, drawn, overlap, still
 
-from xdyna.puppet.anatomy import Anatomy, leg_fork
+from xdyna.puppet.anatomy import BODY, Anatomy, leg_fork
+from xdyna.puppet.face import Face
 from xdyna.puppet.figure import STAGES, Figure, build_figure
 from xdyna.puppet.layers import cut_layers, foreground
 from xdyna.puppet.motion import follow, rest_skeleton
 from xdyna.puppet.skeleton import Array
-from xdyna.schema import Floats, Image
+from xdyna.schema import Floats, Image, InputError
 
 SEEDS = (903, 905, 908)
 
@@ -42,6 +43,19 @@ def test_at_rest_the_puppet_is_the_photo(seed: int) -> None:
     assert np.abs(made.draw(rest) - photo).max() <= 2  # levels: colours are premultiplied in eight bits
 
 
+@pytest.mark.parametrize(
+    ("matte", "message"),
+    [
+        (np.ones((HEIGHT, WIDTH), np.float32), "nowhere to move"),
+        (np.pad(np.ones((HEIGHT - 9, WIDTH), np.float32), ((9, 0), (0, 0))), "left, right, bottom"),
+    ],
+)
+def test_a_corrected_matte_is_refused_like_an_estimated_one(matte: Floats, message: str) -> None:
+    rest = rest_skeleton(still(903), still(903), (HEIGHT, WIDTH))
+    with pytest.raises(InputError, match=message):
+        next(build_figure(drawn(903).frames[0], still(903), rest, no_face, matte=matte))
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_limb_is_a_layer_of_its_own_behind_or_before_the_body(seed: int) -> None:
     names = [part.layer.name for part in figure(seed)[0].parts]
@@ -55,6 +69,27 @@ def test_a_moved_person_covers_the_background_elsewhere() -> None:
     true = np.roll(drawn(908).person_mask[0], 12, axis=1)
     changed = np.abs(moved - made.plate).max(axis=-1) > 24
     assert overlap(changed, true) > 0.85
+
+
+def test_where_nobody_comes_the_background_holds_still_to_the_bit() -> None:
+    made, rest = figure(908)
+    other = np.full_like(made.plate, 90)
+    swing = made.swing(8.0, wind=1.0)
+    for shift in (0, 6, 12):
+        reached = cv2.dilate(np.roll(made.matte, shift, axis=1), np.ones((25, 25))) > 0
+        pose = rest + np.array([shift, 0])
+        assert np.array_equal(made.draw(pose, swing=swing)[~reached], made.plate[~reached])
+        assert np.array_equal(made.draw(pose, plate=other)[~reached], other[~reached])
+
+
+def test_a_frame_without_an_expression_shows_the_photos_own() -> None:
+    plain, rest = figure(908)
+    (texture,) = (part.layer.texture for part in plain.parts if part.layer.name == BODY)
+    face = Face(texture, drawn(908).face_landmarks[0] - plain.corner, np.nan)
+    made = Figure(plain.plate, plain.matte, plain.parts, plain.corner, plain.size, face)
+    calm = made.draw(rest)
+    assert not np.array_equal(made.draw(rest, np.full((68, 2), 0.1)), calm)
+    assert np.array_equal(made.draw(rest), calm)
 
 
 def test_a_limb_goes_alone() -> None:

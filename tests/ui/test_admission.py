@@ -82,11 +82,11 @@ def somebody(name: str) -> Visitor:
     return Visitor(address=f"address of {name}", session=name)
 
 
-@pytest.mark.parametrize("endpoint", ["/analyze", "/generate", "/compare"])
+@pytest.mark.parametrize("endpoint", ["/analyze", "/see_it_move", "/generate", "/compare"])
 def test_a_full_server_refuses_before_any_work(
     client_of: Callable[[], Client], prepared: Prepared, monkeypatch: pytest.MonkeyPatch, endpoint: str
 ) -> None:
-    client, queue = client_of(), ANALYSIS_QUEUE if endpoint == "/analyze" else RUN_QUEUE
+    client, queue = client_of(), ANALYSIS_QUEUE if endpoint in ("/analyze", "/see_it_move") else RUN_QUEUE
     monkeypatch.setattr(queue, "settings", ServerSettings(max_waiting=1))
     with ExitStack() as others:
         for name in ("first", "second", "third"):

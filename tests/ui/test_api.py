@@ -13,7 +13,7 @@ from gradio_client.exceptions import AppError
 from xdyna.compare.grid import read_comparison
 from xdyna.config import AnimationSettings
 from xdyna.recipe import read_recipe
-from xdyna.video import probe
+from xdyna.video import probe, read_metadata
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -28,14 +28,14 @@ def client(server: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     client.close()
 
 
-def test_three_endpoints_are_public_and_take_every_setting_by_name(client: Client) -> None:
+def test_four_endpoints_are_public_and_take_every_setting_by_name(client: Client) -> None:
     described = client.view_api(return_format="dict", print_info=False)
-    assert set(described["named_endpoints"]) == {"/analyze", "/generate", "/compare"}
+    assert set(described["named_endpoints"]) == {"/analyze", "/see_it_move", "/generate", "/compare"}
     assert described["unnamed_endpoints"] == {}
     settings = [field.name for field in fields(AnimationSettings)]
     for name, endpoint in described["named_endpoints"].items():
-        own = {"/analyze": ["model"], "/generate": ["model"], "/compare": ["model", "axis", "variants"]}[name]
-        names = ["photo", "clip", "consent", *own, *settings]
+        own = ["axis", "variants"] if name == "/compare" else []
+        names = ["photo", "clip", "consent", "model", *own, *settings]
         assert [parameter["parameter_name"] for parameter in endpoint["parameters"]] == names
 
 
@@ -51,6 +51,13 @@ def test_analyze_shows_what_the_chosen_model_sees(client: Client) -> None:
     _, pose_clip, faces, report = client.predict(**FILES, **wanted, api_name="/analyze")
     assert (faces, report["num_frames"]) == (None, 5)
     assert probe(Path(pose_clip)).width == 4 * 128
+
+
+def test_see_it_move(client: Client) -> None:
+    video = client.predict(**FILES, consent=True, num_frames=4, api_name="/see_it_move")
+    info = probe(Path(video))
+    assert (info.height, info.width) == (448, 256)  # of the model's shape, larger than its 128 x 224
+    assert read_metadata(Path(video))["title"] == "AI-generated"
 
 
 def test_the_example_in_the_readme_runs(server: object, monkeypatch: pytest.MonkeyPatch) -> None:

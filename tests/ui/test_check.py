@@ -95,6 +95,21 @@ def test_one_click_makes_the_fix_and_analyses_again(page: Page) -> None:
     expect(page.locator("#setting-num_frames input[type=number]")).to_have_value("32")
 
 
+def test_the_photo_moves_by_itself_and_again_for_another_alignment(page: Page) -> None:
+    go(page, "check")
+    expect_text(page, "#moved-note", "AI-generated.*warped by the first 3 s")
+    expect_playing(page, "#moved")
+    assert page.locator("#moved video").evaluate("video => [video.loop, video.videoWidth]") == [True, 256]
+    before, width = source(page, "#moved"), page.locator("#overlay").bounding_box()
+    page.get_by_text("Place the driver by hand").click()
+    remember(page, "#moved-note")
+    page.locator("#setting-retarget input").check()
+    expect(page.locator("#moved video")).not_to_have_attribute("src", before)
+    expect_playing(page, "#moved")
+    assert "Moving your photo" in remembered(page)
+    assert page.locator("#overlay").bounding_box() == width  # nothing jumps
+
+
 def test_the_person_is_chosen_by_a_click(page: Page, tmp_path: Path) -> None:
     photo = cv2.imread(str(EXAMPLES / "sea_photo.png"))
     assert photo is not None

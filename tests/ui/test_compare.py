@@ -20,13 +20,14 @@ from xdyna.compare.grid import read_comparison
 from xdyna.config import AnimationSettings
 from xdyna.preprocess.controls import draw_controls
 from xdyna.recipe import read_recipe
-from xdyna.schema import Animation, Conditions, Progress, Video
+from xdyna.schema import Animation, Conditions, InputError, Progress, Video
 from xdyna.ui.demo import launch
 from xdyna.video import probe
 
 pytestmark = pytest.mark.browser
 
 STEP_S = 0.1
+REFUSED_SEED = 13
 FRAMES, FPS = 16, 8
 MAX_DRIFT_S = 0.05
 Visit = Callable[..., Page]
@@ -51,6 +52,8 @@ class Counting:
     def run(
         self, conditions: Conditions, settings: AnimationSettings, stop: object = None
     ) -> Iterator[Progress | Animation]:
+        if settings.static_background and settings.seed == REFUSED_SEED:
+            raise InputError("The photo shows no person whose pose can be read. Choose a photo of one person.")
         total = 10_000 if settings.static_background else settings.num_inference_steps  # the first to be stopped
         for step in range(1, total + 1):
             time.sleep(STEP_S)
@@ -272,6 +275,18 @@ def test_stop_keeps_what_is_finished(counting_url: str, visit: Visit) -> None:
     loaded(page, 1)
     expect(page.locator("#compare")).to_be_visible()
     expect_text(page, "#compare-table", "Quick")
+
+
+def test_a_variant_that_is_refused_says_why_and_the_others_come(counting_url: str, visit: Visit) -> None:
+    page = visit(counting_url)
+    choose_example(page)
+    go(page, "compare")
+    page.get_by_label("Settings of your own", exact=True).check()
+    own = f"Refused: static_background=true, seed={REFUSED_SEED}\nQuick: num_inference_steps=1\nAgain: seed=2"
+    page.locator("#compare-own textarea").fill(own)
+    page.locator("#compare").click()
+    expect_text(page, "#compare-status", "Done: 2 videos.*“Refused” was left out. The photo shows no person")
+    loaded(page, 2)
 
 
 def test_only_what_belongs_to_the_question_is_shown(counting_url: str, visit: Visit) -> None:

@@ -38,8 +38,8 @@ def test_frozen_and_living_background_of_a_clip_with_sound(
     expect_text(page, "#clip-note", "with sound")
     go(page, "compare")
     page.locator("#compare").click()
-    expect_text(page, "#compare-status", "Done: 2 videos")
-    loaded(page, 2)
+    expect_text(page, "#compare-status", "Done: 3 videos")
+    loaded(page, 3)
 
     drift = drift_in_the_end(page)
     assert len(drift)
@@ -49,16 +49,20 @@ def test_frozen_and_living_background_of_a_clip_with_sound(
     assert videos.evaluate_all("videos => videos.every(video => video.muted)")  # together they would sound twice
 
     background = page.locator("#compare-table table").first.locator("tbody td:nth-of-type(1)")
-    frozen, living = (float(text) for text in background.all_inner_texts())
-    assert living > 2 * frozen
+    frozen, living, warped = (float(text) for text in background.all_inner_texts())
+    assert living > 2 * frozen and living > 2 * warped
     page.locator("#wipe img").nth(1).wait_for()
     left, right = (image.bounding_box() for image in page.locator("#wipe img").all())
     assert left == right  # else the wipe would compare a face with a sky
     with page.expect_download() as download:
         page.locator("#download-grid").click()
     download.value.save_as(tmp_path / "grid.mp4")
-    assert [recipe.settings["static_background"] for recipe in read_comparison(tmp_path / "grid.mp4").values()] == [
-        True,
-        False,
+    recipes = read_comparison(tmp_path / "grid.mp4")
+    assert [(recipe.model, recipe.settings["static_background"]) for recipe in recipes.values()] == [
+        ("xdyna-mini", True),
+        ("xdyna-mini", False),
+        ("puppet", False),
     ]
+    assert list(recipes)[2] == "Moved by warping, still background"
+    expect_text(page, "#compare-table", r"What differs.*Static background\s*yes\s*no\s*—")
     expect(page.locator("#compare")).to_be_visible()

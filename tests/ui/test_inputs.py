@@ -50,6 +50,8 @@ def test_an_example_plays_its_result_and_says_that_it_was_made_before(url: str, 
     page = visit(url)
     expect(page.locator("#analyse")).to_be_disabled()
     expect_text(page, "#analyse-reason", "Add a photo first")
+    page.locator("#example-fireworks").click()
+    expect_text(page, "#example-result", r"Made earlier with puppet\. Rendered by")
     page.locator("#example-sea").click()
     expect_text(page, "#example-result", "AI-generated.*Made earlier with xdyna-mini: 3 steps, seed 42")
     page.wait_for_function("document.querySelector('#example-result video').currentTime > 0.1")

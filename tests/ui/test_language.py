@@ -17,11 +17,14 @@ import pytest
 from xdyna.backends import BACKENDS
 from xdyna.backends.main_memory import check_main_memory
 from xdyna.files import UnsavedResultError
+from xdyna.motion_preview import see_it_move
 from xdyna.preprocess import checks, checks_posture
 from xdyna.schema import Check, InputError, Person
 from xdyna.ui.demo import build_demo
 from xdyna.ui.fair_queue import FairQueue, QueueFullError, Visitor
+from xdyna.ui.handlers import motion_preview
 from xdyna.ui.handlers.check import sight_note
+from xdyna.ui.handlers.model_choice import ANOTHER, REASONS
 from xdyna.ui.jobs import require
 from xdyna.ui.language import LANGUAGES, read_phrases
 from xdyna.ui.payloads import NOT_UPLOADED
@@ -162,6 +165,7 @@ def found_checks() -> list[Check]:
     found = [
         checks.several_people("photo", two, 1),
         checks.several_people("clip", two, 2),
+        checks.photograph("xdyna-mini"),
         checks.hidden_head(False),
         checks.unsure("photo", 0.3),
         checks.unsure("clip", 0.3),
@@ -210,6 +214,20 @@ def test_no_check_is_forgotten_above() -> None:
         if keyword.arg == "id" and isinstance(keyword.value, ast.Constant)
     }
     assert ids <= {check.id for check in found_checks()}
+
+
+def test_what_is_said_about_the_photo_can_be_said() -> None:
+    said = [
+        *REASONS.values(),
+        ANOTHER,
+        motion_preview.MOVING,
+        motion_preview.ABOUT,
+        *Words(motion_preview.not_moved("")["moved_note"]).found,
+    ]
+    assert [text for text in said if not known(text)] == []
+    with pytest.raises(InputError) as error:
+        next(see_it_move(SimpleNamespace(), replace(BACKENDS["wan-animate"].defaults, mode="replace")))
+    assert known(str(error.value))
 
 
 @pytest.mark.parametrize("name", BACKENDS)

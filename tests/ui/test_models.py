@@ -3,7 +3,9 @@
 import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is missing: it is 
 # isort: split
 from playwright.sync_api import Page, expect
 from ui.conftest import free_port, own_store
-from ui.visitor import choose_example, expect_text, go, make_fast, set_number
+from ui.visitor import EXAMPLES, choose_example, expect_text, go, make_fast, set_number, upload
 
 import xdyna.backends
 from xdyna.backends import BACKENDS
@@ -69,14 +71,41 @@ def test_a_model_brings_its_own_settings(models_url: str, visit: Visit) -> None:
     expect_text(page, "#cost", "Describe the person and the background of the photo")
 
 
+def choose(page: Page, title: str) -> None:
+    go(page, "generate")
+    page.locator("#model input").click()
+    page.get_by_role("option", name=re.compile(rf"^{title}( ·|$)")).click()
+
+
+def test_the_photo_brings_its_model_until_the_visitor_chooses_one(
+    models_url: str, visit: Visit, tmp_path: Path
+) -> None:
+    drawing = cv2.imread(str(EXAMPLES / "sea_photo.png"))
+    grain = np.random.default_rng(0).normal(0, 8, drawing.shape)  # a camera's
+    cv2.imwrite(str(tmp_path / "photograph.png"), np.clip(drawing + grain, 0, 255).astype(np.uint8))
+    page = visit(models_url)
+    for title, text, path in (
+        ("Puppet", "This is a photograph: Puppet will move it", tmp_path / "photograph.png"),
+        ("xdyna-mini", "This is a drawing: xdyna-mini will animate it", EXAMPLES / "sea_photo.png"),
+    ):
+        upload(page, "photo", path)
+        expect_text(page, "#model-reason", text)
+        expect(page.locator("#model input")).to_have_value(title)
+        expect_text(page, "header .model", f"^{title}")
+        expect_text(page, "#cost", "512 x 896 px" if title == "Puppet" else "128 x 224 px")
+    choose(page, "xdyna-mini")
+    upload(page, "photo", tmp_path / "photograph.png")
+    expect(page.locator("#model-reason .hint")).to_have_count(0)
+    expect_text(page, "#photo-note", "px")
+    expect(page.locator("#model input")).to_have_value("xdyna-mini")
+
+
 def test_the_check_screen_shows_what_the_chosen_model_sees(models_url: str, visit: Visit) -> None:
     page = visit(models_url)
     make_fast(page)
     choose_example(page)
     for title, has_face_rows in (("Wan-Animate-2", False), ("xdyna-mini", True)):
-        go(page, "generate")
-        page.locator("#model input").click()
-        page.get_by_role("option", name=re.compile(rf"^{title}( ·|$)")).click()
+        choose(page, title)
         expect_text(page, "#cost", "640 x 800 px" if title == "Wan-Animate-2" else "128 x 224 px")
         for name, value in {"width": 128, "height": 224, "num_frames": 4}.items():
             set_number(page, name, value)

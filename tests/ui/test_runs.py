@@ -18,6 +18,7 @@ from xdyna.backends import BACKENDS
 from xdyna.recipe import Recipe, save_animation
 from xdyna.schema import Animation, Video
 from xdyna.ui import history
+from xdyna.ui.handlers.model_choice import TUNED
 from xdyna.ui.handlers.runs import REMEMBERED, remembered
 from xdyna.ui.history import Run, read_runs, with_run, without_run
 
@@ -102,13 +103,15 @@ def test_an_expired_video_cannot_be_opened_but_its_settings_can_be_used() -> Non
 
 @pytest.mark.parametrize("kept", [None, [], {"num_inference_steps": 0}, {"seed": "x"}, {"scheduler": 3}, {"fps": {}}])
 def test_settings_that_fit_no_longer_are_not_restored(kept: object) -> None:
-    assert all(isinstance(value, dict) for value in remembered(kept))  # `gr.skip()` each
+    assert all(isinstance(value, dict) for value in remembered("xdyna-mini", kept))  # `gr.skip()` each
 
 
 def test_remembered_settings_come_back() -> None:
     values = {name: getattr(SETTINGS, name) for name in REMEMBERED}
-    back = dict(zip(REMEMBERED, remembered(json.loads(json.dumps(values))), strict=True))
+    back = dict(zip(REMEMBERED, remembered("xdyna-mini", json.loads(json.dumps(values))), strict=True))
     assert back == values
+    of_another = dict(zip(REMEMBERED, remembered("xdyna-mini", values | {"model": "puppet"}), strict=True))
+    assert {name for name, value in of_another.items() if value != values[name]} == set(TUNED)
 
 
 @browser

@@ -9,13 +9,13 @@ from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
 from xdyna.schema import InputError, Progress
 from xdyna.ui.fragments import error, progress
-from xdyna.ui.settings_form import CHECK, CLIP, FIELDS, MAIN, OTHER, add_input, read_settings
+from xdyna.ui.settings_form import CHECK, CLIP, FIELDS, LIVING, MAIN, OTHER, add_input, read_settings
 
 DEFAULTS = BACKENDS["xdyna-mini"].defaults
 
 
 def test_every_setting_is_on_the_form_once() -> None:
-    assert sorted(MAIN + CLIP + CHECK + OTHER) == sorted(field.name for field in fields(AnimationSettings))
+    assert sorted(MAIN + CLIP + CHECK + LIVING + OTHER) == sorted(field.name for field in fields(AnimationSettings))
 
 
 @pytest.mark.parametrize(

@@ -192,9 +192,7 @@ def test_other_sites_may_link_to_the_page_but_not_read_it() -> None:
             assert "Origin" in answer.headers["Vary"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/logout", "/gradio_api/deep_link", "/gradio_api/heartbeat/abc", "/gradio_api/queue/data", "/monitoring"]
-)
+@pytest.mark.parametrize("path", ["/logout", "/gradio_api/heartbeat/abc", "/gradio_api/queue/data", "/monitoring"])
 def test_what_changes_something_on_get_is_guarded_alike(path: str) -> None:
     assert client(PUBLIC).get(path, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     assert client(PUBLIC).get(path, headers={"Origin": "null"}).status_code == 403
@@ -389,6 +387,17 @@ def test_a_client_cannot_give_itself_a_long_name(page: httpx.Client, path: str, 
     refused = page.post(path, json=asked | {name: "x" * 101})
     assert (refused.status_code, refused.text) == (400, REFUSED)
     assert refused.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/call/v2/nowhere", "/gradio_api/call/nowhere", "/gradio_api/call/"])
+def test_an_unknown_endpoint_is_told_so(page: httpx.Client, path: str) -> None:
+    answer = page.post(path, json={"data": []})
+    assert answer.status_code == 404
+    assert answer.json()["detail"].startswith("There is no endpoint")
+
+
+def test_what_a_visitor_sees_is_not_put_behind_a_link(page: httpx.Client) -> None:
+    assert page.get("/gradio_api/deep_link", params={"session_hash": "abc"}).status_code == 404
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 200_000, b'"' + b"x" * 200 + b'"', b"x" * 200])

@@ -146,6 +146,7 @@ class Backend(ABC):
         stops: what the user keeps of a run that was stopped.
         resumes: whether a run that was killed can go on.
         spreads: whether one run can use several devices.
+        drawn_only: whether it knows drawn characters only, and blurs photographs.
         min_gpu_gb: memory of the smallest GPU that can run it, in its smallest memory mode; 0 for a CPU.
     """
 
@@ -161,6 +162,7 @@ class Backend(ABC):
     stops: Literal["a draft", "nothing"] = "a draft"
     resumes: bool = False
     spreads: bool = False
+    drawn_only: bool = False
     min_gpu_gb: float = 0.0
 
     @abstractmethod

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,13 +12,20 @@ from numpy.typing import NDArray
 
 from xdyna.backends.cost import Work, rates
 from xdyna.backends.interface import Backend, Helpers, Plan, Stop
+from xdyna.backends.matte import photo_matte
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
-from xdyna.schema import Animation, Conditions, Frames, Pose, Progress
+from xdyna.flows import parse_flows
+from xdyna.schema import Animation, Conditions, Floats, Frames, Image, Pose, Progress
 from xdyna.weights import locate, revision
 
-DRAWING = "Drawing"
+if TYPE_CHECKING:
+    from xdyna.puppet.living_plate import LivingPlate
+
+MOVING_BACKGROUND, DRAWING = "Setting the background in motion", "Drawing"
+QUICK_HOLE_PX = 2000
 PREVIEW_EVERY, PREVIEW_SIDE_PX = 8, 224
+MASK_PX, NOISE = 8, 2  # pixels of the video per pixel of its masks; levels
 WRISTS = (4, 7)
 
 
@@ -72,10 +80,12 @@ class PuppetModel:
 
     Args:
         backend: What it belongs to.
+        quick: Whether the background is filled coarsely, in a fraction of the time.
     """
 
-    def __init__(self, backend: Puppet) -> None:
-        self.backend, self.revision = backend, revision(locate(backend.name))
+    def __init__(self, backend: Puppet, quick: bool = False) -> None:
+        self.backend, self.quick = backend, quick
+        self.revision = revision(locate(backend.name))
         self.lock = Lock()
 
     def run(
@@ -91,6 +101,7 @@ class PuppetModel:
         from xdyna.preprocess.live_photo import photo_landmarks
         from xdyna.puppet.face import calm_eye_opening, expression_offsets
         from xdyna.puppet.figure import STAGES, build_figure
+        from xdyna.puppet.plate import WORKING_HOLE_PX
 
         run = Run(self.backend.name, self.revision)
         yield run.progress(STAGES[0], 0, 1, timed=False)
@@ -102,6 +113,8 @@ class PuppetModel:
             rest,
             lambda: photo_landmarks(conditions),
             calm_eye_opening(conditions.face_landmarks),
+            QUICK_HOLE_PX if self.quick else WORKING_HOLE_PX,
+            photo_matte(conditions),
         )
         while True:
             try:
@@ -109,20 +122,44 @@ class PuppetModel:
             except StopIteration as end:
                 figure = end.value
                 break
+        living = None
+        if settings.flows:
+            living = _living_plate(figure.plate, conditions, settings, len(skeletons))
+            yield run.progress(MOVING_BACKGROUND, 1, 1, timed=False)
         offsets = expression_offsets(conditions.face_landmarks)
+        swing = figure.swing(conditions.fps, settings.wind)
         frames = np.empty((len(skeletons), *conditions.size, 3), np.uint8)
         small: list[NDArray[np.uint8]] = []
+        masks: list[Floats] = []
         for k, skeleton in enumerate(skeletons):
             expression = None if offsets is None else offsets[k]
-            frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale)
+            plate = living.frame(k) if living else figure.plate
+            frames[k] = figure.draw(skeleton, expression, settings.controlnet_face_scale, plate, swing)
             small.append(_small(frames[k]))
+            masks.append(_covered(frames[k], plate))
             shown = np.stack(small) if len(small) % PREVIEW_EVERY == 0 or len(small) == len(frames) else None
             yield run.progress(DRAWING, len(small), len(frames), shown)
             if stop is not None and stop():
                 break
         done = len(small)
         made = {name: clip[:done] for name, clip in seen.items()}
-        yield run.animation(frames[:done], conditions, made, tuple(range(done)), stopped=done < len(frames))
+        steps, stopped = tuple(range(done)), done < len(frames)
+        ended = run.animation(frames[:done], conditions, made, steps, stopped, uses_matte=True)
+        yield replace(ended, person_masks=np.stack(masks))
+
+
+def _living_plate(plate: Image, conditions: Conditions, settings: AnimationSettings, num_frames: int) -> "LivingPlate":
+    """Return the background, which moves along the arrows of the settings or along those that it suggests."""
+    from xdyna.photo import crop_box
+    from xdyna.puppet.living_plate import LivingPlate
+    from xdyna.puppet.suggestions import suggest_flows
+
+    flows, (height, width) = parse_flows(settings.flows), conditions.reference_image.shape[:2]
+    if flows is None:
+        return LivingPlate(plate, suggest_flows(plate), conditions.fps, num_frames)
+    left, top, right, bottom = crop_box((height, width), conditions.size, conditions.photo_box)
+    view = left / width, top / height, right / width, bottom / height
+    return LivingPlate(plate, flows, conditions.fps, num_frames, view)
 
 
 def _skeletons(conditions: Conditions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -137,6 +174,13 @@ def _skeletons(conditions: Conditions) -> tuple[NDArray[np.float64], NDArray[np.
     return rest, follow(conditions.reference_pose, conditions.pose, rest, conditions.fps)
 
 
+def _covered(frame: Image, plate: Image) -> Floats:
+    """Return where the person covers the background, `(height / 8, width / 8)` float32, 1 where any pixel differs."""
+    differs = (cv2.absdiff(frame, plate).max(axis=-1) > NOISE).astype(np.uint8)
+    wide = cv2.dilate(differs, np.ones((MASK_PX, MASK_PX), np.uint8))
+    return wide[MASK_PX // 2 :: MASK_PX, MASK_PX // 2 :: MASK_PX].astype(np.float32)
+
+
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     zoom = min(1.0, PREVIEW_SIDE_PX / max(frame.shape))
     return cv2.resize(frame, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA).astype(np.uint8)
@@ -146,11 +190,11 @@ PUPPET = Puppet(
     name="puppet",
     title="Puppet",
     notice=(
-        "Warps your photo: its own pixels follow the clip, in seconds, on any CPU. The background stands still, "
-        "clothes stretch, and what the photo hides is only guessed."
+        "Warps your photo: its own pixels follow the clip, in seconds, on any CPU. The background stands still unless "
+        "you set it in motion, clothes stretch, and what the photo hides is only guessed."
     ),
     sees="The driver's pose with the proportions of the photo's person.",
     defaults=replace(AnimationSettings(), num_frames=32, retarget=True),
     needs=frozenset({"pose", "face"}),
-    options=("retarget", "nudge_x", "nudge_y", "controlnet_face_scale"),
+    options=("retarget", "nudge_x", "nudge_y", "controlnet_face_scale", "wind", "flows"),
 )

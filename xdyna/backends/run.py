@@ -46,6 +46,7 @@ class Run:
         seen: Mapping[str, Frames],
         source_index: tuple[int, ...],
         stopped: bool,
+        uses_matte: bool = False,
     ) -> Animation:
         """The result.
 
@@ -55,6 +56,7 @@ class Run:
             seen: from `Backend.prepare`.
             source_index: the driving frame of each frame.
             stopped: whether it ended before the last step.
+            uses_matte: whether the mask of the photo's person was looked at.
         """
         return Animation(
             video=Video(frames=frames, fps=conditions.fps),
@@ -63,5 +65,6 @@ class Run:
             revision=self.revision,
             seconds=time.monotonic() - self._started,
             stopped=stopped,
+            matte=conditions.matte_hash if uses_matte else "",
             source_index=source_index,
         )

@@ -1,6 +1,6 @@
 """X-Dyna and xdyna-mini: the same pipeline with other weights."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from xdyna.backends.cost import Rates, Work, rates
 from xdyna.backends.interface import PLACING, Backend, Helpers, Plan, Stop
 from xdyna.backends.memory import fitting_mode, gpu_gb
+from xdyna.backends.puppet import PUPPET
 from xdyna.backends.run import Run
 from xdyna.config import AnimationSettings
-from xdyna.schema import Animation, Conditions, Frames, Progress
+from xdyna.schema import Animation, Conditions, Frames, InputError, Progress
 from xdyna.weights import locate, revision
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ OPTIONS = (
     *("static_background", "controls_on_person_only", "controlnet_pose_scale", "controlnet_face_scale"),
     *("ip_adapter_scale", "context_frames", "context_overlap", "negative_prompt", "scheduler"),
     *("memory_mode", "window_schedule", "guidance_start", "guidance_end", "reference_cache", "feature_cache_interval"),
-    "windows_at_once",
+    *("windows_at_once", "strength"),
 )
 
 
@@ -49,6 +50,7 @@ class XDyna(Backend):
         windows = work.num_windows
         # Steps outside the interval of guidance take half as long.
         unguided_s, share = replace(work, guided=False).seconds(known), settings.guidance_end - settings.guidance_start
+        start_s = PUPPET.plan(settings, num_frames).seconds if settings.strength < 1 else 0.0
         storage = settings.weight_storage
         needs_gb = {mode: self.memory_gb(work, known, mode, storage) for mode in RESIDENT[storage]}
         mode = fitting_mode(self.title, needs_gb, gpu_gb, settings.memory_mode)
@@ -58,8 +60,8 @@ class XDyna(Backend):
             fps=settings.fps,
             source_index=tuple(range(num_frames)),
             num_windows=windows,
-            num_steps=windows * settings.num_inference_steps,
-            seconds=unguided_s + share * (work.seconds(known) - unguided_s),
+            num_steps=windows * work.num_steps,
+            seconds=start_s + unguided_s + share * (work.seconds(known) - unguided_s),
             memory_gb=needs_gb[mode],
             device=known.device,
             measured=known.measured,
@@ -74,7 +76,7 @@ class XDyna(Backend):
             num_frames=num_frames,
             frames_at_once=min(num_frames, settings.context_frames),
             num_windows=num_windows(num_frames, settings),
-            num_steps=settings.num_inference_steps,
+            num_steps=int(settings.num_inference_steps * settings.strength),
             guided=settings.guidance_scale > 1,
             windows_at_once=settings.windows_at_once,
         )
@@ -148,6 +150,7 @@ class XDynaModel:
         plan = self.backend.plan(settings, conditions.num_frames, gpu_gb(self.device))
         self._place(plan.memory_mode, settings)
         seen = self.backend.prepare(conditions, settings)
+        init_video = None if settings.strength == 1 else (yield from _puppet_frames(conditions, settings))
         self.pipeline.scheduler = with_sampler(self.pipeline.scheduler, settings.scheduler)
 
         def helping(at_most: int) -> list["XDynaPipeline"]:
@@ -174,7 +177,7 @@ class XDynaModel:
             controls_on_person_only=settings.controls_on_person_only,
             static_background=settings.static_background,
             person_masks=conditions.person_masks,
-            reference_person_mask=conditions.reference_person_mask,
+            reference_person_mask=conditions.reference_person_mask if conditions.matte is None else conditions.matte,
             context_frames=settings.context_frames,
             context_overlap=settings.context_overlap,
             window_schedule=settings.window_schedule,
@@ -182,6 +185,8 @@ class XDynaModel:
             guidance_end=settings.guidance_end,
             reference_cache=settings.reference_cache,
             feature_cache_interval=settings.feature_cache_interval,
+            init_video=init_video,
+            strength=settings.strength,
             generator=torch.Generator().manual_seed(settings.seed),
             unfinished=unfinished,
             helpers=helping,
@@ -190,8 +195,10 @@ class XDynaModel:
         steps_done = 0
         for event in events:
             if isinstance(event, XDynaOutput):
-                stopped = steps_done < len(self.pipeline.scheduler.timesteps)
-                yield run.animation(event.frames, conditions, seen, tuple(range(len(event.frames))), stopped)
+                stopped = steps_done < self.pipeline.num_timesteps
+                frames = tuple(range(len(event.frames)))
+                uses_matte = settings.static_background or init_video is not None
+                yield run.animation(event.frames, conditions, seen, frames, stopped, uses_matte)
                 continue  # to the pipeline's end, which removes what it kept for the case of a kill
             clean = event.clean_latents
             preview = None if clean is None else preview_frames(self.pipeline.decoder, clean)
@@ -220,6 +227,22 @@ class XDynaModel:
         elif self.pipeline.tiny_vae is None:
             tiny = AutoencoderTiny.from_pretrained(locate(TINY_DECODER), dtype=self.pipeline.vae.dtype)
             self.pipeline.tiny_vae = tiny.to(self.device)
+
+
+def _puppet_frames(conditions: Conditions, settings: AnimationSettings) -> Generator[Progress, None, Frames]:
+    """Yield the progress of Puppet and return its frames, `(num_frames, height, width, 3)` uint8 RGB.
+
+    Raises:
+        InputError: Puppet refuses the photo or the clip.
+    """
+    try:
+        for event in PUPPET.load().run(conditions, settings):
+            if isinstance(event, Animation):
+                return event.video.frames
+            yield replace(event, seconds_left=None)
+    except InputError as error:
+        raise InputError(f"There are no frames of Puppet's to begin from. {error} Or set strength to 1.") from error
+    raise AssertionError("a run always ends with its animation")
 
 
 def num_windows(num_frames: int, settings: AnimationSettings) -> int:
@@ -251,8 +274,8 @@ XDYNA_MINI = XDyna(
     name="xdyna-mini",
     title="xdyna-mini",
     notice=(
-        "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU; "
-        "real photos need the official weights: run `xdyna weights pull` on a machine with a GPU."
+        "Small demo model, trained on drawn characters, 128 x 224. It shows every part of X-Dyna on any CPU, "
+        "but blurs real photos: for those choose Puppet, or run `xdyna weights pull` on a machine with a GPU."
     ),
     sees=SEES,
     defaults=replace(OFFICIAL, height=224, width=128, num_inference_steps=3, guidance_scale=1.0),
@@ -260,4 +283,5 @@ XDYNA_MINI = XDyna(
     options=OPTIONS,
     resumes=True,
     spreads=True,
+    drawn_only=True,
 )

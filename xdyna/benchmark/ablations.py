@@ -113,7 +113,14 @@ def _train_and_score(folder: Path, plan: AblationPlan, name: str, seed: int) -> 
         face_control=recipe.face_control,
     )
     yield from benchmark(
-        BenchmarkPlan(model=str(run / SNAPSHOT), clips=plan.clips, scenes=plan.scenes, setup=setup, num_resamples=0)
+        BenchmarkPlan(
+            model=str(run / SNAPSHOT),
+            clips=plan.clips,
+            scenes=plan.scenes,
+            setup=setup,
+            num_resamples=0,
+            with_puppet=False,  # it refuses people this small
+        )
     )
 
 

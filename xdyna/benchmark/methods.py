@@ -1,21 +1,23 @@
 """What a model and simple baselines make of a rendered clip's first frame and a driver."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from xdyna.backends import BACKENDS
+from xdyna.backends.interface import Model
 from xdyna.pipelines import XDynaPipeline
 from xdyna.preprocess.draw import draw_landmarks, draw_pose
 from xdyna.preprocess.face import face_patches
-from xdyna.schema import Frames, Image
+from xdyna.schema import Animation, Conditions, Frames, Image
 from xdyna.training.data import HELD_OUT_SEEDS, pasted_faces
 from xdyna.world import WorldClip, render_clip
 
 NUM_FRAMES, FPS = 8, 4.0
-COPY, MEAN, CEILING = "copy the photo", "mean picture", "autoencoder alone"
+PUPPET, COPY, MEAN, CEILING = "puppet", "copy the photo", "mean picture", "autoencoder alone"
 BASELINES = (COPY, MEAN, CEILING)
 MEAN_PICTURE_CLIPS = 48
 
@@ -29,6 +31,7 @@ class Setup:
         width: likewise.
         num_inference_steps: of the sampler.
         guidance_scale: 1 for none.
+        strength: below 1 a clip with a person begins from Puppet's frames, see `XDynaPipeline.stream`.
         scheduler: a key of `xdyna.pipelines.schedulers.SAMPLERS`.
         approximations: arguments of `XDynaPipeline` that leave something out, such as `guidance_end`.
         reference_mode: how attention reads the photo.
@@ -40,6 +43,7 @@ class Setup:
     width: int = 128
     num_inference_steps: int = 3
     guidance_scale: float = 1.0
+    strength: float = 1.0
     scheduler: str = "ddim"
     approximations: Mapping[str, Any] = field(default_factory=dict)
     reference_mode: str = "dynamics_adapter"
@@ -66,8 +70,47 @@ def mean_picture(setup: Setup) -> Image:
     return np.mean(photos, axis=0).round().astype(np.uint8)
 
 
-def animate_clip(pipeline: XDynaPipeline, clip: WorldClip, number: int, setup: Setup) -> Frames:
+def puppet_clip(puppet: Model, clip: WorldClip, number: int, setup: Setup) -> Frames:
+    """What Puppet makes of the photo, the true pose and a stranger's face: the same as the model is given.
+
+    Args:
+        puppet: loaded.
+        clip: with a person.
+        number: of the clip.
+        setup: for its driver.
+
+    Returns:
+        `(NUM_FRAMES, height, width, 3)` uint8 RGB.
+
+    Raises:
+        InputError: Puppet refuses the photo.
+    """
+    given = Conditions(
+        reference_image=clip.frames[0],
+        reference_pose=clip.pose[:1],
+        driving_frames=np.zeros_like(clip.frames[1:]),
+        pose=clip.pose[1:],
+        face_landmarks=driver_clip(number, setup).face_landmarks[1:],
+        alignment=np.eye(2, 3),
+        fps=FPS,
+    )
+    settings = replace(BACKENDS["puppet"].defaults, height=setup.height, width=setup.width, fps=FPS)
+    *_, made = puppet.run(given, settings)
+    assert isinstance(made, Animation)
+    return made.video.frames
+
+
+def animate_clip(
+    pipeline: XDynaPipeline, clip: WorldClip, number: int, setup: Setup, init_video: Frames | None = None
+) -> Frames:
     """What a model makes of the photo, the true pose and a stranger's face.
+
+    Args:
+        pipeline: the model.
+        clip: the truth, whose first frame is the photo.
+        number: of the clip.
+        setup: how to run.
+        init_video: what a run of a strength below 1 begins from; None runs all steps.
 
     Returns:
         `(NUM_FRAMES, height, width, 3)` uint8 RGB.
@@ -89,6 +132,8 @@ def animate_clip(pipeline: XDynaPipeline, clip: WorldClip, number: int, setup: S
         face_global_frames=whole,
         num_inference_steps=setup.num_inference_steps,
         guidance_scale=setup.guidance_scale,
+        init_video=init_video,
+        strength=1.0 if init_video is None else setup.strength,
         reference_mode=setup.reference_mode,
         generator=torch.Generator().manual_seed(HELD_OUT_SEEDS + number),
         **setup.approximations,

@@ -12,7 +12,8 @@ DEFAULTS = BACKENDS["xdyna-mini"].defaults
 
 def check_ablations(options: Namespace) -> None:
     """Raises an InputError for an option that the ablations' plan, fixed beforehand, leaves no room for."""
-    given = [name for name in ("model", "clips", "scenes", "steps", "size") if getattr(options, name) is not None]
+    names = ("model", "clips", "scenes", "steps", "strength", "size", "videos")
+    given = [name for name in names if getattr(options, name) not in (None, False)]
     if given:
         raise InputError(f"--{given[0]} does not go with --ablations, whose plan is fixed: docs/benchmark.md.")
 
@@ -27,11 +28,18 @@ def parse_benchmark(options: Namespace) -> BenchmarkPlan:
     steps = DEFAULTS.num_inference_steps if options.steps is None else options.steps
     if not 1 <= steps <= 1000:
         raise InputError(f"--steps must be between 1 and 1000, got {steps}.")
+    strength = 1.0 if options.strength is None else options.strength
+    if not 0 < strength <= 1 or int(steps * strength) < 1:
+        raise InputError(
+            f"--strength must be at most 1 and leave one of the {steps} steps, so at least {1 / steps:.2g}, got "
+            f"{strength:g}."
+        )
     return BenchmarkPlan(
         model=options.model or "xdyna-mini",
         clips=DEFAULT_CLIPS if options.clips is None else options.clips,
         scenes=DEFAULT_SCENES if options.scenes is None else options.scenes,
-        setup=Setup(height=height, width=width, num_inference_steps=steps),
+        setup=Setup(height=height, width=width, num_inference_steps=steps, strength=strength),
+        videos=options.out / "videos" if options.videos else None,
     )
 
 

@@ -35,6 +35,22 @@ class Take:
     measures: Measures
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A variant that could not be made.
+
+    Attributes:
+        label: the variant's.
+        reason: what its model says, and what to do.
+    """
+
+    label: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"“{self.label}” was left out. {self.reason}"
+
+
 def take_of(label: str, animation: Animation, settings: AnimationSettings, conditions: Conditions) -> Take:
     """A variant that has just been made. Frames that follow none of the clip's are left out: so all takes line up.
 
@@ -42,7 +58,8 @@ def take_of(label: str, animation: Animation, settings: AnimationSettings, condi
         label: the variant's.
         animation: the result.
         settings: what made it.
-        conditions: what it was made from; their mask tells person and background apart, alike for all variants.
+        conditions: what it was made from; their mask tells person and background apart, alike for all variants whose
+            result has no masks of its own.
     """
     video = animation.video
     if animation.source_index:
@@ -52,7 +69,7 @@ def take_of(label: str, animation: Animation, settings: AnimationSettings, condi
         label=label,
         video=shown,
         recipe=Recipe.of(animation, settings),
-        measures=measure(video, _person(conditions, video), conditions.reference_image),
+        measures=measure(video, _person(animation, conditions, video), conditions.reference_image),
     )
 
 
@@ -91,10 +108,11 @@ def _labels(recipes: list[Recipe]) -> list[str]:
     return [f"Run {number}" for number in range(1, len(recipes) + 1)]
 
 
-def _person(conditions: Conditions, video: Video) -> Mask:
+def _person(animation: Animation, conditions: Conditions, video: Video) -> Mask:
     """`(num_frames, height, width)` of the video."""
     height, width = video.frames.shape[1:3]
-    if conditions.person_masks is None:
+    known = conditions.person_masks if animation.person_masks is None else animation.person_masks
+    if known is None:
         return np.zeros((len(video), height, width), bool)
-    masks = conditions.person_masks[: len(video)]
+    masks = known[: len(video)]
     return np.stack([cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR) > PERSON for mask in masks])

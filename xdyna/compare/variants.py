@@ -70,8 +70,8 @@ class Axis:
     cautions: Mapping[str, str] = field(default_factory=dict)
 
 
-def _variant(label: str, **changes: Any) -> Variant:
-    return Variant(label=label, changes=MappingProxyType(changes))
+def _variant(label: str, backend: str | None = None, **changes: Any) -> Variant:
+    return Variant(label=label, changes=MappingProxyType(changes), backend=backend)
 
 
 AXES: dict[str, Axis] = {
@@ -79,11 +79,13 @@ AXES: dict[str, Axis] = {
         title="Frozen or living background",
         explanation=(
             "First, the background is held at the photo, as other methods leave it; this is imitated here by putting "
-            "the photo's background back at every step. Second, X-Dyna."
+            "the photo's background back at every step. Second, X-Dyna. Third, Puppet, which warps the photo's own "
+            "pixels before a still background."
         ),
         variants=(
             _variant("Frozen background (imitation)", static_background=True),
             _variant("Living background", static_background=False),
+            _variant("Moved by warping, still background", "puppet"),
         ),
     ),
     "strength": Axis(

@@ -43,6 +43,16 @@ def with_sampler(scheduler: SchedulerMixin, name: str) -> SchedulerMixin:
     return SAMPLERS[name].from_config(scheduler.config)
 
 
+def num_skipped_steps(num_inference_steps: int, strength: float) -> int:
+    """Return how many of the first steps are left out, as `get_timesteps` of diffusers' video-to-video pipelines does.
+
+    Args:
+        num_inference_steps: of the whole schedule.
+        strength: the share of the steps that run, in 0..1.
+    """
+    return max(num_inference_steps - int(num_inference_steps * strength), 0)
+
+
 def noise_levels(scheduler: SchedulerMixin) -> list[tuple[float, float]]:
     """What latents are made of on entering each step of a set schedule, and at its end: `(1, 0)`.
 

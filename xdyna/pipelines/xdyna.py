@@ -27,10 +27,17 @@ from xdyna.pipelines.denoiser import Denoiser, WindowBlend
 from xdyna.pipelines.latents import downgraded
 from xdyna.pipelines.memory import MEMORY_MODES, place, store_in_float8
 from xdyna.pipelines.person import StaticBackground, latent_masks
-from xdyna.pipelines.schedulers import clean_estimate, noise_levels
+from xdyna.pipelines.schedulers import clean_estimate, noise_levels, num_skipped_steps
 from xdyna.pipelines.spread import predict_together
 from xdyna.pipelines.unfinished import UnfinishedRun, run_key
-from xdyna.pipelines.xdyna_inputs import check_choice, check_clips, check_decoder, check_masks, check_range
+from xdyna.pipelines.xdyna_inputs import (
+    check_choice,
+    check_clips,
+    check_decoder,
+    check_masks,
+    check_range,
+    check_start,
+)
 from xdyna.schema import Floats, Frames, Image
 
 Helpers = Callable[[int], Sequence["XDynaPipeline"]]
@@ -58,7 +65,7 @@ class XDynaStep:
         phase: "denoise" (one window of one step) or "decode" (one frame).
         step: finished units, 1..total.
         total: units of this phase.
-        denoising_step: index of the current denoising step.
+        denoising_step: index of the current denoising step, among those that run.
         latents: the clip so far; they change once per denoising step.
         noise_prediction: guided prediction of a step that has just ended, else None.
         clean_latents: what that prediction takes the finished clip to be, else None; `preview_frames` shows it.
@@ -136,6 +143,12 @@ class XDynaPipeline(DiffusionPipeline):
         self.tiny_vae: AutoencoderTiny | None = None
         self.vae_scale_factor = 8  # of SD 1.5's autoencoder and of every one that stands in for it
         self._interrupt = False
+        self._num_timesteps = 0
+
+    @property
+    def num_timesteps(self) -> int:
+        """Return the number of denoising steps of the last run: fewer than asked for below a strength of 1."""
+        return self._num_timesteps
 
     @property
     def interrupt(self) -> bool:
@@ -226,6 +239,18 @@ class XDynaPipeline(DiffusionPipeline):
         """
         return self.scheduler.add_noise(downgraded(reference, draw), noise, timestep[None])
 
+    def encode_video(self, frames: Frames, generator: torch.Generator | None) -> Tensor:
+        """Return a sample of a clip's latents, `(1, channels, num_frames, h, w)`, frame by frame as diffusers does.
+
+        Args:
+            frames: `(num_frames, height, width, 3)` uint8 RGB.
+            generator: draws the sample.
+        """
+        height, width = frames.shape[1:3]
+        return torch.cat(
+            [self.sample_reference(self.encode_reference(frame, height, width), generator) for frame in frames], dim=2
+        )
+
     def decode_frame(self, latent: Tensor) -> np.ndarray:
         """One latent `(1, channels, h, w)` as `(height, width, 3)` float32 in 0..1."""
         decoder = self.decoder
@@ -268,6 +293,8 @@ class XDynaPipeline(DiffusionPipeline):
         reference_latents: Tensor | None = None,
         latents: Tensor | None = None,
         window_offsets: list[int] | None = None,
+        init_video: Frames | None = None,
+        strength: float = 1.0,
         output_type: str = "np",
     ) -> Iterator[XDynaStep | XDynaOutput]:
         """Runs the pipeline piece by piece; closing the iterator stops it.
@@ -320,7 +347,12 @@ class XDynaPipeline(DiffusionPipeline):
             image_embeds: `(2, tokens, dim)` [unconditional, conditional] instead of CLIP.
             reference_latents: `(1, channels, 1, h, w)` instead of the VAE's.
             latents: `(1, channels, num_frames, h, w)` first noisy latents instead of drawn ones.
-            window_offsets: one per step instead of drawn ones.
+            window_offsets: one per step that runs, instead of drawn ones.
+            init_video: `(num_frames, height, width, 3)` uint8 RGB that the run begins from, noised, instead of from
+                the downgraded reference. At a strength of 1 it is ignored.
+            strength: as in diffusers' video-to-video pipelines, above 0 and at most 1: the share of the steps that
+                run, the last `int(num_inference_steps * strength)`, and so how far the start is noised. The noise is
+                the same at every strength.
             output_type: "np", "uint8" or "latent".
 
         Yields:
@@ -335,6 +367,7 @@ class XDynaPipeline(DiffusionPipeline):
             "pose_frames": pose_frames,
             "face_local_frames": face_local_frames,
             "face_global_frames": face_global_frames,
+            "init_video": init_video,
         }
         check_clips(height, width, clips, self.vae_scale_factor)
         check_range("context_frames", context_frames, 1, self.unet.config.motion_max_seq_length)
@@ -343,6 +376,7 @@ class XDynaPipeline(DiffusionPipeline):
         check_range("guidance_start", guidance_start, 0, guidance_end)
         check_range("guidance_end", guidance_end, guidance_start, 1)
         check_range("num_inference_steps", num_inference_steps, 1)
+        check_start(strength, num_inference_steps, init_video is not None or latents is not None)
         check_range("feature_cache_interval", feature_cache_interval, 1)
         check_choice("window_schedule", window_schedule, SCHEDULES)
         masked = {
@@ -378,13 +412,21 @@ class XDynaPipeline(DiffusionPipeline):
         # 4. Prepare timesteps and latents. Timesteps stay with the CPU, where samplers compute with single numbers, so
         # that nothing in the loop below waits for the device.
         self.scheduler.set_timesteps(num_inference_steps)
-        timesteps, levels = self.scheduler.timesteps, noise_levels(self.scheduler)
+        skipped = num_skipped_steps(num_inference_steps, strength)
+        timesteps, levels = self.scheduler.timesteps[skipped:], noise_levels(self.scheduler)[skipped:]
+        self._num_timesteps = len(timesteps)
+        if skipped and hasattr(self.scheduler, "set_begin_index"):
+            self.scheduler.set_begin_index(skipped)
         shape = (1, reference_latents.shape[1], num_frames, *reference_latents.shape[3:])
         noise: Tensor | None = None
         if latents is None:
             draw = torch.rand(shape, generator=generator, dtype=torch.float32).to(reference_latents)
             noise = randn_tensor(shape, generator, self._device, reference_latents.dtype)
-            latents = self.prepare_latents(reference_latents, draw, noise, timesteps[0])
+            if init_video is None or strength == 1:
+                latents = self.prepare_latents(reference_latents, draw, noise, timesteps[0])
+            else:
+                start = self.encode_video(init_video, generator)
+                latents = self.scheduler.add_noise(start, noise, timesteps[:1])
         background: StaticBackground | None = None
         if static_background and masks is not None:
             if noise is None:
@@ -562,7 +604,7 @@ class XDynaPipeline(DiffusionPipeline):
             if isinstance(event, XDynaOutput):
                 return event
             if callback_on_step_end is not None and event.ends_denoising_step:
-                timestep = self.scheduler.timesteps[event.denoising_step]
+                timestep = self.scheduler.timesteps[event.denoising_step - self.num_timesteps]
                 callback_on_step_end(self, event.denoising_step, timestep, {"latents": event.latents})
         raise AssertionError("stream always ends with an output")
 

@@ -6,6 +6,7 @@ import numpy as np
 from diffusers import AutoencoderTiny
 
 from xdyna.models import XDynaUNet
+from xdyna.pipelines.schedulers import num_skipped_steps
 from xdyna.schema import Floats, Frames
 
 MIN_LATENT_SIZE = 5  # the blur of the first latents reflects four pixels
@@ -36,6 +37,28 @@ def check_clips(height: int, width: int, clips: Mapping[str, Frames | None], fac
             raise ValueError(f"{name} must be (num_frames, {height}, {width}, 3) uint8, got {clip.shape} {clip.dtype}")
     if (clips["face_local_frames"] is None) != (clips["face_global_frames"] is None):
         raise ValueError("face_local_frames and face_global_frames belong together: give both or neither")
+
+
+def check_start(strength: float, num_inference_steps: int, given: bool) -> None:
+    """Refuse a strength that leaves no step, or that has nothing to begin from.
+
+    Args:
+        strength: the share of the steps that run.
+        num_inference_steps: of the whole schedule.
+        given: whether there is a clip or latents to begin from.
+
+    Raises:
+        ValueError: always with value and limit.
+    """
+    if not 0 < strength <= 1:
+        raise ValueError(f"strength must be above 0 and at most 1, got {strength:g}")
+    if num_skipped_steps(num_inference_steps, strength) == num_inference_steps:
+        raise ValueError(
+            f"strength must leave at least one of the {num_inference_steps} steps, so at least "
+            f"1/{num_inference_steps}, got {strength:g}"
+        )
+    if strength < 1 and not given:
+        raise ValueError(f"init_video, which a strength of {strength:g} begins from, is missing")
 
 
 def check_masks(person_masks: Floats | None, num_frames: int, needed_by: Sequence[str]) -> None:

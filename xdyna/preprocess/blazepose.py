@@ -4,12 +4,12 @@ MediaPipe's own solution joins the two and follows whoever it saw first; apart, 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xdyna.preprocess.graph import CustomGraph
+from xdyna.preprocess.one_euro import OneEuro
 from xdyna.schema import Floats, Image
 
 DETECTOR = """
@@ -115,35 +115,21 @@ class CalmRegion:
     which counts frames as if there were 30 a second.
     """
 
-    RATE, MIN_CUTOFF, BETA, SPEED_CUTOFF = 30.0, 0.01, 10.0, 1.0
+    RATE = 30.0
 
     def __init__(self) -> None:
-        self.forget()
+        self._filter = OneEuro(min_cutoff=0.01, beta=10.0)
 
     def forget(self) -> None:
         """Begins anew, as where the person was lost."""
-        self._raw: NDArray[np.float64] | None = None
-        self._calm: NDArray[np.float64] | None = None
-        self._speed: NDArray[np.float64] | None = None
+        self._filter.forget()
 
     def __call__(self, region: Region) -> Region:
         """The calmed region of the next frame."""
         spine = np.array([np.sin(region.angle), -np.cos(region.angle)]) * region.side / (2 * REGION_MARGIN)
         hips = np.array([region.x, region.y])
-        raw = np.stack([hips, hips + spine])
-        if self._raw is None or self._calm is None or self._speed is None:
-            self._speed, self._calm = np.zeros_like(raw), raw
-        else:
-            speed = (raw - self._raw) / region.side * self.RATE
-            self._speed = self._speed + self._share(self.SPEED_CUTOFF) * (speed - self._speed)
-            share = self._share(self.MIN_CUTOFF + self.BETA * np.abs(self._speed))
-            self._calm = self._calm + share * (raw - self._calm)
-        self._raw = raw
-        return Region.around(self._calm[0], self._calm[1])
-
-    def _share(self, cutoff: Any) -> Any:
-        """Share of a new value in a low-pass filter with a cutoff frequency in hertz."""
-        return 1 / (1 + self.RATE / (2 * np.pi * cutoff))
+        calm = self._filter(np.stack([hips, hips + spine]), self.RATE, region.side)
+        return Region.around(calm[0], calm[1])
 
 
 class PersonDetector(CustomGraph):

@@ -42,6 +42,16 @@ def several_people(where: str, people: Sequence[Person], chosen: int | None) -> 
     )
 
 
+def photograph(model: str) -> Check:
+    """A photograph for a model, named by its title, that knows drawn characters only."""
+    return Check(
+        id="photograph",
+        severity="warning",
+        message=f"This looks like a photograph, and {model} knows drawn characters only: it will blur the person. "
+        "Choose Puppet on the Generate screen, which moves the photo's own pixels.",
+    )
+
+
 def hidden_head(nose_visible: bool) -> Check | None:
     """A photo without a visible head."""
     if nose_visible:

@@ -41,12 +41,24 @@ class FaceLandmarker:
 
     On whole frames FaceMesh misses the small faces of full-body clips. Use it as a context manager: the detectors are
     opened once and closed at the end.
+
+    Args:
+        tracking: frames are of one person and follow one another closely; otherwise each is searched afresh.
     """
+
+    def __init__(self, *, tracking: bool = False) -> None:
+        self.tracking = tracking
 
     def __enter__(self) -> "FaceLandmarker":
         with ExitStack() as stack:
             self._mesh = stack.enter_context(
-                Graph("face_mesh", "FaceMesh", static_image_mode=True, max_num_faces=1, refine_landmarks=True)
+                Graph(
+                    "face_mesh",
+                    "FaceMesh",
+                    static_image_mode=not self.tracking,
+                    max_num_faces=1,
+                    refine_landmarks=True,
+                )
             )
             self._detector = stack.enter_context(
                 Graph("face_detection", "FaceDetection", model_selection=1, min_detection_confidence=0.4)

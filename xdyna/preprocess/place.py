@@ -99,7 +99,9 @@ def place_again(conditions: Conditions, settings: AnimationSettings) -> Conditio
         people=conditions.photo_people,
         person=conditions.photo_person,
     )
-    return replace(place(photo, subject, motion, settings), sound=conditions.sound, clip=conditions.clip)
+    return replace(
+        place(photo, subject, motion, settings), sound=conditions.sound, clip=conditions.clip, matte=conditions.matte
+    )
 
 
 def _moved(points: Floats, matrix: np.ndarray) -> Floats:

@@ -29,6 +29,8 @@ COCO_FROM_MEDIAPIPE = (0, -1, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5,
 # Elbow, wrist, index knuckle and little finger's knuckle in MediaPipe's order, right arm then left.
 MEDIAPIPE_ARMS = ((14, 16, 20, 18), (13, 15, 19, 17))
 
+MIDDLE_KNUCKLE = 9  # of a hand's 21 points
+
 HAND_CROP_PX = 320
 NUM_BAR_FRAMES = 16  # to look for black bars in
 MIN_FIT = 0.3  # of a body with the box it is expected in
@@ -60,10 +62,12 @@ class MediaPipePose:
 
     Args:
         tracking: frames belong to one clip and follow one another; otherwise each is searched afresh.
+        find_hands: otherwise wrist and middle knuckle come from the pose network, which takes no time, and fingers are
+            missing.
     """
 
-    def __init__(self, *, tracking: bool) -> None:
-        self.tracking = tracking
+    def __init__(self, *, tracking: bool, find_hands: bool = True) -> None:
+        self.tracking, self.find_hands = tracking, find_hands
 
     def __call__(
         self, frames: Iterable[Image], boxes: Floats | None = None, picture: tuple[int, int, int, int] | None = None
@@ -73,7 +77,8 @@ class MediaPipePose:
             detector, landmarker = stack.enter_context(PersonDetector()), stack.enter_context(BodyLandmarker())
             # One graph an arm: each then keeps track of its own hand from crop to crop, which finds far more of the
             # small blurred ones than searching every crop afresh.
-            hand_graphs = [stack.enter_context(self._hand_graph()) for _ in MEDIAPIPE_ARMS]
+            arms = MEDIAPIPE_ARMS if self.find_hands else ()
+            hand_graphs = [stack.enter_context(self._hand_graph()) for _ in arms]
             # Black bars are cut off: in them the detector imagines short legs under a person cut at the waist.
             stream, (left, top, right, bottom) = _without_bars(frames, picture)
             offset = np.array([[1, 0, left], [0, 1, top]], np.float64)
@@ -92,8 +97,8 @@ class MediaPipePose:
                 joints, scores = _coco_body(body.landmarks, inside)
                 hands = [
                     _find_hand(graph, inside, *body.landmarks[list(arm), :2])
-                    for graph, arm in zip(hand_graphs, MEDIAPIPE_ARMS, strict=True)
-                ]
+                    for graph, arm in zip(hand_graphs, arms, strict=True)
+                ] or [_palm(body.landmarks[list(arm)]) for arm in MEDIAPIPE_ARMS]
                 yield _single_pose(joints, scores, np.stack(hands)).transformed(offset)
 
     def _hand_graph(self) -> Graph:
@@ -232,6 +237,18 @@ def _find_hand(graph: Graph, frame: Image, elbow: Floats, wrist: Floats, index: 
         return missing
     score = result.multi_handedness[0].classification[0].score
     return np.concatenate([points, np.full((NUM_HAND_JOINTS, 1), score, np.float32)], axis=1)
+
+
+def _palm(arm: Floats) -> Floats:
+    """Return `(21, 3)` points of a hand, of which only wrist and middle knuckle are known.
+
+    Args:
+        arm: `(4, 3)` elbow, wrist, index knuckle and little finger's: x, y in pixels and visibility.
+    """
+    hand = np.full((NUM_HAND_JOINTS, 3), np.nan, np.float32)
+    if arm[1:, 2].min() >= MIN_SCORE:
+        hand[0], hand[MIDDLE_KNUCKLE] = arm[1], arm[2:].mean(axis=0)
+    return hand
 
 
 def _single_pose(body: Floats, scores: Floats, hands: Floats) -> Pose:

@@ -12,6 +12,10 @@ from xdyna.schema import Floats
 # Points of the 68 that an expression hardly moves, and those that it does: chin, brows, eyes, lips.
 CALM_POINTS = [0, 1, 15, 16, 27, 28, 29, 30, 36, 39, 42, 45]
 MOVING_POINTS = [*range(5, 12), *range(17, 27), *range(36, 68)]
+# A head that turns moves what lies in front, nose and corners of the eyes, against its sides. The chin lies between.
+SIDE_POINTS, FRONT_POINTS = [*range(4), *range(13, 17)], [*range(27, 36), 36, 39, 42, 45]
+TURNING = np.zeros(68)
+TURNING[5:12], TURNING[17:] = 0.5, 1.0
 EYES = (slice(36, 42), slice(42, 48))
 EYE_CORNERS = (36, 39, 42, 45)
 INNER_LIPS = slice(60, 68)
@@ -19,6 +23,7 @@ INNER_LIPS = slice(60, 68)
 LID_PAIRS = ((37, 41), (38, 40), (43, 47), (44, 46))
 LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
 MAX_OFFSET = 0.45  # distances between the eyes: more is a detector's slip
+TURN_SHARE, MAX_TURN = 0.7, 0.2  # the head as a whole goes along already; distances between the eyes: a face is flat
 MAX_EYE_RATIO = 2.0  # between the opening of two people's eyes
 OPEN_MOUTH = 0.09  # distances between the eyes: a mouth this open shows its own inside in the photo
 RING_POINTS, RING_SCALE = 24, 1.3
@@ -26,32 +31,48 @@ INSIDE_SHADE = 0.28  # of a mouth, beside its lips
 TEETH_SHADE, TEETH_SHARE, TEETH_HEIGHT = 1.25, 0.45, 0.1  # beside the skin; of the gap; in distances between the eyes
 
 
-def expression_offsets(landmarks: Floats) -> Array | None:
+def expression_offsets(landmarks: Floats, calm: Array | None = None) -> Array | None:
     """Return how far each point is from the driver's own calm face, `(num_frames, 68, 2)`.
 
     Along and across the line of the eyes, in distances between the eyes; the head's place, size and tilt are left
-    out. The calm face is the median over the clip.
+    out. A head that turns or nods moves the features a little against its outline.
+
+    Args:
+        landmarks: The driver's face, `(num_frames, 68, 2)` in pixels, NaN where no face was found.
+        calm: The driver's calm face, `(68, 2)`; by default that of these frames.
+
+    Returns:
+        The offsets; None where no frame shows a face.
+    """
+    calm = calm_face(landmarks) if calm is None else calm
+    seen = np.isfinite(landmarks[:, 0, 0])
+    if calm is None or not seen.any():
+        return None
+    still, faces = calm @ [1, 1j], landmarks[seen].astype(np.float64) @ [1, 1j]
+    offsets = np.zeros(faces.shape, complex)
+    offsets[:, MOVING_POINTS] = _from_calm(faces, still, CALM_POINTS)[:, MOVING_POINTS]
+    turn = TURN_SHARE * _from_calm(faces, still, SIDE_POINTS)[:, FRONT_POINTS].mean(axis=1)
+    offsets = _bounded(offsets, MAX_OFFSET) + _bounded(turn, MAX_TURN)[:, None] * TURNING
+    frames = np.arange(len(landmarks))
+    moved = np.stack([np.interp(frames, frames[seen], track) for track in offsets.T], axis=1)
+    return np.stack([moved.real, moved.imag], axis=-1)
+
+
+def calm_face(landmarks: Floats) -> Array | None:
+    """Return the driver's usual face, `(68, 2)` in pixels: the median over the frames, laid on the first one.
 
     Args:
         landmarks: The driver's face, `(num_frames, 68, 2)` in pixels, NaN where no face was found.
 
     Returns:
-        The offsets; None where no frame shows a face.
+        The face; None where no frame shows one.
     """
     seen = np.isfinite(landmarks[:, 0, 0])
     if not seen.any():
         return None
     faces = landmarks[seen].astype(np.float64) @ [1, 1j]
-    calm = np.median(_laid_on(faces, faces[0]).view(float).reshape(*faces.shape, 2), axis=0) @ [1, 1j]
-    across = _eye_line(calm)
-    offsets = (_laid_on(faces, calm) - calm) / across
-    frames = np.arange(len(landmarks))
-    moved = np.zeros((len(landmarks), faces.shape[1]), complex)
-    for point in MOVING_POINTS:
-        moved[:, point] = np.interp(frames, frames[seen], offsets[:, point])
-    size = np.abs(moved)
-    moved *= np.minimum(1, MAX_OFFSET / np.maximum(size, 1e-9))
-    return np.stack([moved.real, moved.imag], axis=-1)
+    median: Array = np.median(_laid_on(faces, faces[0], CALM_POINTS).view(float).reshape(*faces.shape, 2), axis=0)
+    return median
 
 
 def calm_eye_opening(landmarks: Floats) -> float:
@@ -96,7 +117,8 @@ class Face:
         """
         way = strength * (offsets @ [1, 1j])
         for eye in EYES:  # eyes that open less also close on a shorter way
-            way[eye] = way[eye].real + 1j * self._eye_ratio * way[eye].imag
+            corners = way[eye][[0, 3]].imag.mean()
+            way[eye] = way[eye].real + 1j * (corners + self._eye_ratio * (way[eye].imag - corners))
         points = _untangled(_along(self._points, self._across) + way) * self._across
         moved = self._everything.copy()
         moved[:68] = np.stack([points.real, points.imag], axis=-1)
@@ -120,9 +142,23 @@ class Face:
             canvas.drawPath(_polygon(np.concatenate([upper, upper[3:0:-1] + height * down])), _fill(self._teeth))
 
 
-def _laid_on(faces: NDArray[np.complex128], target: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return faces moved, turned and scaled so that their calm points lie on those of another."""
-    still, aim = faces[:, CALM_POINTS], target[CALM_POINTS]
+def _from_calm(
+    faces: NDArray[np.complex128], calm: NDArray[np.complex128], points: list[int]
+) -> NDArray[np.complex128]:
+    """Return how far each point is from the calm face's, `(num_faces, 68)`, once some of them lie on its own."""
+    return (_laid_on(faces, calm, points) - calm) / _eye_line(calm)
+
+
+def _bounded(ways: NDArray[np.complex128], limit: float) -> NDArray[np.complex128]:
+    """Return the ways, none longer than a limit."""
+    return ways * np.minimum(1, limit / np.maximum(np.abs(ways), 1e-9))
+
+
+def _laid_on(
+    faces: NDArray[np.complex128], target: NDArray[np.complex128], points: list[int]
+) -> NDArray[np.complex128]:
+    """Return faces moved, turned and scaled so that some of their points lie on those of another."""
+    still, aim = faces[:, points], target[points]
     middle, centre = still.mean(axis=1, keepdims=True), aim.mean()
     turn = (np.conj(still - middle) * (aim - centre)).sum(axis=1) / (np.abs(still - middle) ** 2).sum(axis=1)
     return (faces - middle) * turn[:, None] + centre

@@ -10,10 +10,11 @@ from xdyna.puppet.anatomy import BODY
 from xdyna.puppet.draw import Sheet, draw_over
 from xdyna.puppet.face import Face
 from xdyna.puppet.layers import Layer, cut_layers
-from xdyna.puppet.matte import person_matte
-from xdyna.puppet.mesh import BoneMesh, triangulate
-from xdyna.puppet.plate import PlateFiller
-from xdyna.puppet.skeleton import Array
+from xdyna.puppet.matte import checked_matte, person_matte
+from xdyna.puppet.mesh import BoneMesh, Rig, triangulate
+from xdyna.puppet.plate import WORKING_HOLE_PX, PlateFiller
+from xdyna.puppet.skeleton import Array, body_size
+from xdyna.puppet.swing import Swing, freedom
 from xdyna.schema import NUM_BODY_JOINTS, Floats, Image, Mask, Pose
 
 STAGES = ("Cutting out the person", "Filling the background", "Building the mesh")
@@ -25,11 +26,19 @@ SPACING = 14 / 896  # edges of the mesh, in longer sides
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """A layer on its mesh."""
+    """A layer on its mesh.
+
+    Attributes:
+        layer: The pixels and the bones that move them.
+        mesh: The mesh.
+        sheet: What is drawn.
+        free: How freely each vertex swings, `(num_vertices,)` in 0..1.
+    """
 
     layer: Layer
     mesh: BoneMesh
     sheet: Sheet
+    free: Array
 
 
 class Figure:
@@ -40,32 +49,62 @@ class Figure:
         matte: The person's opacity, `(height, width)` in 0..1.
         parts: The layers, from the back to the front, in pixels of the part of the canvas that holds the person.
         corner: The upper left corner of that part, x, y in pixels of the canvas.
+        size: The body's size in pixels.
         face: The face on the body's layer, None where the photo shows none.
     """
 
     def __init__(
-        self, plate: Image, matte: Floats, parts: list[Part], corner: Array, face: Face | None = None
+        self, plate: Image, matte: Floats, parts: list[Part], corner: Array, size: float, face: Face | None = None
     ) -> None:
         self.plate, self.matte, self.parts, self.corner, self.face = plate, matte, parts, corner, face
-        self._opaque_plate = cv2.cvtColor(plate, cv2.COLOR_RGB2RGBA).astype(np.uint8)
+        self.size = size
+        self._rig = Rig([part.mesh for part in parts])
 
-    def draw(self, skeleton: Array, expression: Array | None = None, strength: float = 1.0) -> Image:
+    def swing(self, fps: float, wind: float = 0.0) -> Swing:
+        """Return hair and loose cloth at rest, to be given to `draw` with each frame of one clip.
+
+        Args:
+            fps: The frames per second.
+            wind: The strength of the wind, 0..1.
+        """
+        return Swing([part.free for part in self.parts], self.size, fps, wind)
+
+    def draw(
+        self,
+        skeleton: Array,
+        expression: Array | None = None,
+        strength: float = 1.0,
+        plate: Image | None = None,
+        swing: Swing | None = None,
+    ) -> Image:
         """Draw the person in a pose, `(height, width, 3)` uint8 RGB.
 
         Args:
             skeleton: The points of the skeleton, `(25, 2)` in pixels of the canvas.
             expression: The offsets of the face's points, `(68, 2)`, from `expression_offsets`; None for the photo's.
             strength: A factor of these offsets.
+            plate: Another background for this frame, `(height, width, 3)` uint8 RGB; None for the photo's.
+            swing: Hair and loose cloth as the frame before left them, from `swing`; None lets nothing swing.
         """
-        if self.face is not None and expression is not None:
+        if self.face is not None:
             (body,) = (part for part in self.parts if part.layer.name == BODY)
-            body.sheet.set_texture(self.face.express(expression, strength))
-        shapes = [part.mesh.bend(skeleton - self.corner) + self.corner for part in self.parts]
-        return draw_over(self._opaque_plate, [part.sheet for part in self.parts], shapes)
+            own = body.layer.texture
+            body.sheet.set_texture(own if expression is None else self.face.express(expression, strength))
+        shapes = [shape + self.corner for shape in self._rig.bend(skeleton - self.corner)]
+        if swing is not None:
+            shapes = swing.follow(shapes)
+        background = self.plate if plate is None else plate
+        return draw_over(background, [part.sheet for part in self.parts], shapes)
 
 
 def build_figure(
-    photo: Image, pose: Pose, rest: Array, face: Callable[[], Floats], driver_eyes: float = np.nan
+    photo: Image,
+    pose: Pose,
+    rest: Array,
+    face: Callable[[], Floats],
+    driver_eyes: float = np.nan,
+    hole_px: int = WORKING_HOLE_PX,
+    matte: Floats | None = None,
 ) -> Generator[str, None, Figure]:
     """Cut a person out of a photo and put it on meshes.
 
@@ -76,6 +115,8 @@ def build_figure(
         face: Finds the 68 points of the person's face in it, `(68, 2)`, NaN where there is none; asked while the
             background is being filled.
         driver_eyes: How far the driver's eyes are usually open, from `calm_eye_opening`.
+        hole_px: How finely the background is filled, see `PlateFiller`.
+        matte: The person's opacity, `(height, width)` in 0..1; None estimates it.
 
     Yields:
         The stage that has ended, of `STAGES`.
@@ -86,8 +127,8 @@ def build_figure(
     Raises:
         InputError: The person cannot be cut out; the message says why and what to do.
     """
-    matte = person_matte(photo, pose)
-    filler = PlateFiller(photo, matte)
+    matte = person_matte(photo, pose) if matte is None else checked_matte(matte, pose)
+    filler = PlateFiller(photo, matte, hole_px=hole_px)
     yield STAGES[0]
     points = face().astype(np.float64)
     plate = filler.result()
@@ -96,9 +137,10 @@ def build_figure(
     size = (photo.shape[0], photo.shape[1])
     layers = cut_layers(*pictures, rest - corner, _inside(size, corner, pictures[1].shape))
     spacing = SPACING * max(size)
-    parts = [_part(layer, rest - corner, spacing) for layer in layers if layer.texture[..., 3].any()]
+    body = body_size(rest)
+    parts = [_part(layer, rest - corner, spacing, body) for layer in layers if layer.texture[..., 3].any()]
     yield STAGES[2]
-    return Figure(plate, matte, parts, corner, _face(parts, points - corner, driver_eyes))
+    return Figure(plate, matte, parts, corner, body, _face(parts, points - corner, driver_eyes))
 
 
 def _face(parts: list[Part], points: Array, driver_eyes: float) -> Face | None:
@@ -107,10 +149,11 @@ def _face(parts: list[Part], points: Array, driver_eyes: float) -> Face | None:
     return next((Face(part.layer.texture, points, driver_eyes) for part in parts if part.layer.name == BODY), None)
 
 
-def _part(layer: Layer, rest: Array, spacing: float) -> Part:
+def _part(layer: Layer, rest: Array, spacing: float, size: float) -> Part:
     vertices, triangles = triangulate(layer.texture[..., 3] > 0, spacing)
     mesh = BoneMesh(vertices, triangles, layer.bones, rest, layer.widths, layer.ends)
-    return Part(layer=layer, mesh=mesh, sheet=Sheet(layer.texture, mesh.vertices, mesh.triangles))
+    sheet, free = Sheet(layer.texture, mesh.vertices, mesh.triangles), freedom(mesh, layer, rest, size)
+    return Part(layer=layer, mesh=mesh, sheet=sheet, free=free)
 
 
 def _inside(size: tuple[int, int], corner: Array, shape: tuple[int, ...]) -> Mask:

@@ -65,9 +65,8 @@ def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array, shown: Ma
         # What shines through must not be laid on twice; along the edge of another layer the colours are mixed.
         own = np.where(hidden & both, np.float32(1), np.where(above, np.float32(0), shares[name]))
         under = hidden & ~both & _reach(anatomy, name, own > 0.5)
-        own = np.where(
-            (own > 0) & ~above & (covered < alpha), np.float32(1), own
-        )  # nothing fades where nothing is below
+        # Nothing fades where nothing is below.
+        own = np.where((own > 0) & ~above & (covered < alpha), np.float32(1), own)
         texture = _texture(photo, seen, alpha * own, under)
         through = 1 - texture[..., 3] / np.float32(255)
         seen = (texture[..., :3] + through[..., None] * seen).astype(np.float32)

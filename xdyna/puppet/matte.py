@@ -51,6 +51,21 @@ def person_matte(photo: Image, pose: Pose) -> Floats:
     return matte
 
 
+def checked_matte(matte: Floats, pose: Pose) -> Floats:
+    """Return a matte that was made elsewhere, if its person can be moved.
+
+    Args:
+        matte: The person's opacity, `(height, width)` in 0..1.
+        pose: The person's pose in pixels of it, one frame.
+
+    Raises:
+        InputError: As for `person_matte`.
+    """
+    _check_pose(pose)
+    _check_matte(matte)
+    return matte
+
+
 def segment(photo: Image) -> Floats:
     """Return the segmentation network's own opinion: the share of a person, `(height, width)` float32 in 0..1."""
     with Graph("selfie_segmentation", "SelfieSegmentation", model_selection=0) as network:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csc_matrix, csr_matrix, identity
+from scipy.sparse import block_diag, coo_matrix, csc_matrix, csr_matrix, identity
 from scipy.sparse.linalg import splu
 from scipy.spatial import Delaunay
 
@@ -51,6 +51,15 @@ class BoneMesh:
         rest: The skeleton at rest, `(25, 2)` in pixels.
         widths: The half width of the body around each bone in pixels, `(num_bones,)`.
         ends: How far along each bone its handles reach, `(num_bones,)`, 1 for all of it.
+
+    Attributes:
+        points: The vertices as x + iy, `(num_vertices,)`.
+        bones: The points of the skeleton that the bones join, `(num_bones, 2)`.
+        rest: The ends of the bones at rest as x + iy, `(num_bones, 2)`.
+        owner: The bone that each vertex belongs to, `(num_vertices,)`.
+        edges: The vertices that each edge joins, `(num_edges, 2)`.
+        share: How far along its bone each handle lies, `(num_bones, HANDLES_PER_BONE)`.
+        handles: The vertices that each handle holds, `(num_handles, num_vertices)`; rows add up to 1.
     """
 
     def __init__(
@@ -62,30 +71,62 @@ class BoneMesh:
         widths: Sequence[float],
         ends: Sequence[float],
     ) -> None:
-        self._bones = np.array([(bone.start, bone.end) for bone in bones])
-        self._rest, self._points = rest[self._bones] @ [1, 1j], vertices @ [1, 1j]
-        self._owner = _nearest_bone(self._points, self._rest, np.asarray(widths))
+        self.points = vertices @ [1, 1j]
+        self.bones = np.array([(bone.start, bone.end) for bone in bones])
+        self.rest = rest[self.bones] @ [1, 1j]
+        self.owner = _nearest_bone(self.points, self.rest, np.asarray(widths))
         # Drawn in this order, a hand lies before the arm that it hangs from.
-        outwards = np.argsort(self._owner[triangles].max(axis=1), kind="stable")
+        outwards = np.argsort(self.owner[triangles].max(axis=1), kind="stable")
         self.vertices, self.triangles = vertices, triangles[outwards]
-        edges = np.unique(np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
+        self.edges = np.unique(np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
+        self.share = np.tile(np.linspace(0, 1, HANDLES_PER_BONE), (len(bones), 1)) * np.asarray(ends)[:, None]
+        self.handles = self._attached(_along(self.rest, self.share).ravel())
+
+    def _attached(self, handles: NDArray[np.complex128]) -> csr_matrix:
+        """Return the mean of the three nearest vertices of each handle, `(num_handles, num_vertices)`."""
+        gaps = np.abs(handles[:, None] - self.points[None])
+        nearest = np.argsort(gaps, axis=1)[:, : min(3, len(self.points))]
+        rows = np.repeat(np.arange(len(handles)), nearest.shape[1])
+        weights = np.full(len(rows), 1 / nearest.shape[1])
+        return coo_matrix((weights, (rows, nearest.ravel())), (len(handles), len(self.points))).tocsr()
+
+
+class Rig:
+    """Meshes that one skeleton bends, solved together: many small systems cost more than one.
+
+    Args:
+        meshes: The meshes, at least one, all at rest under the same skeleton.
+    """
+
+    def __init__(self, meshes: Sequence[BoneMesh]) -> None:
+        counts, num_bones = [len(mesh.points) for mesh in meshes], [len(mesh.bones) for mesh in meshes]
+        self._splits = np.cumsum(counts)[:-1]
+        self._bones = np.concatenate([mesh.bones for mesh in meshes])
+        self._rest = np.concatenate([mesh.rest for mesh in meshes])
+        self._points = np.concatenate([mesh.points for mesh in meshes])
+        self._share = np.concatenate([mesh.share for mesh in meshes])
+        first_bones, first_vertices = np.cumsum([0, *num_bones]), np.cumsum([0, *counts])
+        self._owner = np.concatenate([first + mesh.owner for first, mesh in zip(first_bones, meshes, strict=False)])
+        edges = np.concatenate([first + mesh.edges for first, mesh in zip(first_vertices, meshes, strict=False)])
         self._tail, self._head = edges.T
-        count, num_edges = len(vertices), len(edges)
-        ones, index = np.ones(num_edges), np.arange(num_edges)
-        self._difference = csr_matrix((np.r_[ones, -ones], (np.r_[index, index], np.r_[self._head, self._tail])))
-        self._difference.resize(num_edges, count)
-        self._sum = abs(self._difference).T.tocsr()
-        self._edges = self._difference @ self._points
-        self._share = np.tile(np.linspace(0, 1, HANDLES_PER_BONE), (len(bones), 1)) * np.asarray(ends)[:, None]
-        self._handles = self._attached(_along(self._rest, self._share).ravel())
+        self._edges = self._points[self._head] - self._points[self._tail]
+        ones, index = np.ones(len(edges)), np.arange(len(edges))
+        shape = len(edges), len(self._points)
+        entries = np.r_[ones, -ones], (np.r_[index, index], np.r_[self._head, self._tail])
+        # Complex, as what they are multiplied with: SciPy would convert them in each product.
+        self._difference = coo_matrix(entries, shape).tocsr().astype(complex)
+        self._gather = self._difference.T.tocsr()
+        self._sum = abs(self._gather).astype(complex)
+        handles = block_diag([mesh.handles for mesh in meshes], format="csr")
+        self._pull = PULL * handles.T.tocsr().astype(complex)
         # A rest pose that must not move a pixel: the handles' own places, as the mesh sees them.
-        self._offset = self._handles @ self._points - _along(self._rest, self._share).ravel()
-        system = self._difference.T @ self._difference + PULL * (self._handles.T @ self._handles)
-        system += STAY * identity(count)
+        self._offset = handles @ self._points - _along(self._rest, self._share).ravel()
+        springs = (self._gather @ self._difference).real
+        system = springs + PULL * (handles.T @ handles) + STAY * identity(len(self._points))
         self._solver = splu(csc_matrix(system), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
 
-    def bend(self, skeleton: Array) -> Array:
-        """Return the vertices under a skeleton, `(num_vertices, 2)` in pixels.
+    def bend(self, skeleton: Array) -> list[Array]:
+        """Return the vertices of each mesh under a skeleton, each `(num_vertices, 2)` in pixels.
 
         Args:
             skeleton: The points of the skeleton, `(25, 2)` in pixels.
@@ -101,26 +142,17 @@ class BoneMesh:
         wanted = _along(bones, self._share).ravel() + self._offset * np.repeat(turn, HANDLES_PER_BONE)
         offsets = self._points - self._rest[self._owner, 0]
         carried = bones[self._owner, 0] + turn[self._owner] * _stretched(offsets, axis, stretch, self._owner)
-        pull = PULL * (self._handles.T @ wanted) + STAY * carried
+        pull = self._pull @ wanted + STAY * carried
         turns = turn[self._owner]
-        for _ in range(NUM_ROUNDS):
-            springs = self._difference.T @ (edges * (turns[self._tail] + turns[self._head]) / 2)
-            points = self._solve(springs + pull)
-            fitted = self._sum @ (np.conj(edges) * (self._difference @ points))
-            turns = fitted / np.maximum(np.abs(fitted), 1e-9)
-        return np.stack([points.real, points.imag], axis=1)
-
-    def _solve(self, right: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        found = self._solver.solve(np.stack([right.real, right.imag], axis=1))
-        return found[:, 0] + 1j * found[:, 1]
-
-    def _attached(self, handles: NDArray[np.complex128]) -> csr_matrix:
-        """Return the mean of the three nearest vertices of each handle, `(num_handles, num_vertices)`."""
-        gaps = np.abs(handles[:, None] - self._points[None])
-        nearest = np.argsort(gaps, axis=1)[:, : min(3, len(self._points))]
-        rows = np.repeat(np.arange(len(handles)), nearest.shape[1])
-        weights = np.full(len(rows), 1 / nearest.shape[1])
-        return coo_matrix((weights, (rows, nearest.ravel())), (len(handles), len(self._points))).tocsr()
+        half, turned_back = edges / 2, np.conj(edges)
+        for number in range(NUM_ROUNDS):
+            springs = self._gather @ (half * (turns[self._tail] + turns[self._head]))
+            points = self._solver.solve((springs + pull).view(float).reshape(-1, 2))
+            if number < NUM_ROUNDS - 1:
+                moved = points @ [1, 1j]
+                fitted = self._sum @ (turned_back * (moved[self._head] - moved[self._tail]))
+                turns = fitted / np.maximum(np.abs(fitted), 1e-9)
+        return np.split(points, self._splits)
 
 
 def _stretched(

@@ -20,8 +20,8 @@ from xdyna.preprocess.pose import (
     RIGHT_SHOULDER,
     RIGHT_WRIST,
 )
-from xdyna.preprocess.retarget import limb_ratios, retarget
 from xdyna.puppet.limits import check_postures
+from xdyna.puppet.proportions import Proportions, completed, head_joints
 from xdyna.puppet.skeleton import (
     CROWN,
     HEAD,
@@ -29,7 +29,6 @@ from xdyna.puppet.skeleton import (
     LEFT_HAND,
     LEFT_TOE,
     NUM_POINTS,
-    PARENTS,
     PELVIS,
     RIGHT_HAND,
     RIGHT_TOE,
@@ -39,18 +38,12 @@ from xdyna.puppet.skeleton import (
 from xdyna.schema import InputError, Pose
 
 NECESSARY = (NECK, RIGHT_SHOULDER, LEFT_SHOULDER)
-# Right and left joint, and what comes along when they move apart: arms hang from shoulders, legs stand on the floor.
-PAIRS = (
-    ((RIGHT_SHOULDER, RIGHT_ELBOW, RIGHT_WRIST), (LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST)),
-    ((RIGHT_HIP,), (LEFT_HIP,)),
-)
 LEG_BONES = ((RIGHT_HIP, RIGHT_KNEE), (RIGHT_KNEE, RIGHT_ANKLE), (LEFT_HIP, LEFT_KNEE), (LEFT_KNEE, LEFT_ANKLE))
 HANDS = ((RIGHT_ELBOW, RIGHT_WRIST, RIGHT_HAND), (LEFT_ELBOW, LEFT_WRIST, LEFT_HAND))
 FEET = ((RIGHT_KNEE, RIGHT_ANKLE, RIGHT_TOE), (LEFT_KNEE, LEFT_ANKLE, LEFT_TOE))
 MIDDLE_KNUCKLE, PALMS = 9, 2.0  # a hand is as long as two palms
 HAND_LENGTH, FOOT_LENGTH, HEAD_HEIGHT = 0.26, 0.16, 0.42  # in body sizes
 TORSO_LENGTH, HIP_BREADTH = 1.3, 0.6  # in breadths of the shoulders
-SPREAD_RANGE = (0.5, 2.0)
 STANDING_SPEED = 0.12  # body sizes per second: a slower ankle stands
 MIN_STANDING_S = 0.3
 
@@ -77,7 +70,7 @@ def rest_skeleton(reference: Pose, driver: Pose, size: tuple[int, int]) -> Array
             body[below] = body[above] + bone / max(np.hypot(*bone), 1e-6) * length
     if not np.isfinite(body[[RIGHT_HIP, LEFT_HIP]]).all():
         body[[RIGHT_HIP, LEFT_HIP]] = _hips_below(body)
-    return _extended(body[None], reference.hands.astype(np.float64), body_size(body), None)[0]
+    return extended(body[None], reference.hands.astype(np.float64), body_size(body), None)[0]
 
 
 def follow(reference: Pose, driver: Pose, rest: Array, fps: float) -> Array:
@@ -98,16 +91,13 @@ def follow(reference: Pose, driver: Pose, rest: Array, fps: float) -> Array:
             "shows a person from the hips up, or animate the photo without a clip."
         )
     check_postures(reference.body, driver.body)
-    still = replace(reference, body=rest[None, :18].astype(np.float32))
-    whole = replace(driver, body=_bridged(driver.body))
-    broad = replace(whole, body=_with_spread(whole.body, still.body[0]))
-    body = retarget(broad, limb_ratios(still, broad)).body.astype(np.float64)
-    body = _completed(body, rest)
-    body = _with_head(body, rest)
+    whole = replace(driver, body=bridged(driver.body))
+    proportions = Proportions.between(reference, whole, rest)
+    body = with_head(completed(proportions.given_to(whole), rest), rest, proportions.head_reach)
     size = body_size(rest)
     body = _standing(body, size, fps)
-    hands = np.stack([_bridged(hand) for hand in driver.hands.transpose(1, 0, 2, 3)], axis=1).astype(np.float64)
-    return np.where(np.isfinite(rest), _extended(body, hands, size, rest), np.nan)
+    hands = np.stack([bridged(hand) for hand in driver.hands.transpose(1, 0, 2, 3)], axis=1).astype(np.float64)
+    return extended(body, hands, size, rest)
 
 
 def _hips_below(body: Array) -> Array:
@@ -118,7 +108,7 @@ def _hips_below(body: Array) -> Array:
     return middle + np.array([[-0.5], [0.5]]) * HIP_BREADTH * across
 
 
-def _bridged(tracks: np.ndarray) -> np.ndarray:
+def bridged(tracks: np.ndarray) -> np.ndarray:
     """Return `(num_frames, num_points, 2)` tracks without gaps; those never seen stay NaN."""
     tracks, frames = tracks.copy(), np.arange(len(tracks))
     for point in tracks.transpose(1, 2, 0):
@@ -128,42 +118,21 @@ def _bridged(tracks: np.ndarray) -> np.ndarray:
     return tracks
 
 
-def _with_spread(body: np.ndarray, still: np.ndarray) -> np.ndarray:
-    """Return the joints with the photo's breadth of shoulders and hips."""
-    body = body.copy()
-    for right, left in PAIRS:
-        breadth = np.linalg.norm(body[:, right[0]] - body[:, left[0]], axis=-1)
-        wanted = float(np.linalg.norm(still[right[0]] - still[left[0]]))
-        usual = float(np.nanquantile(breadth, 0.75)) if np.isfinite(breadth).any() else np.nan  # seldom turned away
-        if not np.isfinite([wanted, usual]).all() or usual < 1:
-            continue
-        ratio = np.clip(wanted / usual, *SPREAD_RANGE)
-        middle = (body[:, right[0]] + body[:, left[0]]) / 2
-        for joints in (right, left):
-            body[:, joints] += ((ratio - 1) * (body[:, joints[0]] - middle))[:, None]
-    return body
-
-
-def _completed(body: Array, rest: Array) -> Array:
-    """Return the joints with those that the driver never shows hanging from their parents as in the photo."""
-    for parent, child in PARENTS:
-        if np.isfinite(rest[child, 0]) and not np.isfinite(body[:, child]).all():
-            body[:, child] = body[:, parent] + (rest[child] - rest[parent])
-    return body
-
-
-def _with_head(body: Array, rest: Array) -> Array:
+def with_head(body: Array, rest: Array, reach: float) -> Array:
     """Return the joints with the photo's own head, turned and placed as the driver's.
 
     People's heads differ in shape more than in motion: their joints are moved as one.
+
+    Args:
+        body: The joints, `(num_frames, 18, 2)`.
+        rest: The photo's skeleton.
+        reach: From neck to head in the photo, in the driver's.
     """
-    joints = [joint for joint in HEAD_JOINTS if np.isfinite(rest[joint, 0])]
+    joints = head_joints(rest)
     if not joints:
         return body
     middle, still = body[:, joints].mean(axis=1), rest[joints].mean(axis=0)
-    reach = np.median(np.linalg.norm(middle - body[:, NECK], axis=-1))
-    ratio = np.linalg.norm(still - rest[NECK]) / max(reach, 1e-6)
-    centre = body[:, NECK] + ratio * (middle - body[:, NECK])
+    centre = body[:, NECK] + reach * (middle - body[:, NECK])
     turn = _tilt(body) / _tilt(rest[None])
     offsets = (rest[joints] - still) @ [1, 1j]
     moved = turn[:, None] * offsets[None]
@@ -200,8 +169,8 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _extended(body: Array, hands: Array, size: float, rest: Array | None) -> Array:
-    """Return the joints with the points that follow from them, `(num_frames, 25, 2)`.
+def extended(body: Array, hands: Array, size: float, rest: Array | None) -> Array:
+    """Return the joints with the points that follow from them, `(num_frames, 25, 2)`; NaN where rest is.
 
     Args:
         body: The joints, `(num_frames, 18, 2)`.
@@ -229,7 +198,7 @@ def _extended(body: Array, hands: Array, size: float, rest: Array | None) -> Arr
         points[:, HEAD] = body[:, joints].mean(axis=1)
         up = _tilt(body) * -1j
         points[:, CROWN] = points[:, HEAD] + HEAD_HEIGHT * size * np.stack([up.real, up.imag], axis=-1)
-    return points
+    return points if rest is None else np.where(np.isfinite(rest), points, np.nan)
 
 
 def _foot(shin: Array, rest: Array | None, joints: tuple[int, int, int], size: float) -> Array:

@@ -30,12 +30,15 @@ class PlateFiller:
         photo: The picture, `(height, width, 3)` uint8 RGB.
         matte: The person's opacity, `(height, width)` in 0..1.
         time_limit_s: The seconds after which a plain smooth filling does instead.
+        hole_px: The pixels of the person, at most, at the size at which the filling is looked for: fewer are quicker.
     """
 
-    def __init__(self, photo: Image, matte: Floats, time_limit_s: float = TIME_LIMIT_S) -> None:
+    def __init__(
+        self, photo: Image, matte: Floats, time_limit_s: float = TIME_LIMIT_S, hole_px: int = WORKING_HOLE_PX
+    ) -> None:
         self._photo, self._matte, self._time_limit_s = photo, matte, time_limit_s
         self._source: NDArray[np.int32] | None = None
-        self._small_hole = _shrunk_hole(_rim(matte))
+        self._small_hole = _shrunk_hole(_rim(matte), hole_px)
         self._thread = Thread(target=self._ask, daemon=True)
         self._thread.start()
 
@@ -84,10 +87,10 @@ def _rim(matte: Floats) -> Mask:
     return cv2.dilate((matte > 0.01).astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
 
 
-def _shrunk_hole(hole: Mask) -> Mask:
+def _shrunk_hole(hole: Mask, hole_px: int = WORKING_HOLE_PX) -> Mask:
     """Return the hole at the working size: every pixel of which any part is to be filled."""
     height, width = hole.shape
-    zoom = min(1.0, WORKING_SIDE_PX / max(height, width), (WORKING_HOLE_PX / max(1, hole.sum())) ** 0.5)
+    zoom = min(1.0, WORKING_SIDE_PX / max(height, width), (hole_px / max(1, hole.sum())) ** 0.5)
     small = max(1, round(width * zoom)), max(1, round(height * zoom))
     return cv2.resize(hole.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0
 

@@ -1,4 +1,4 @@
-"""The public endpoints, `/analyze`, `/generate` and `/compare`. Each is admitted or refused before any work."""
+"""The public endpoints: `/analyze`, `/see_it_move`, `/generate`, `/compare`. Each job is admitted or refused first."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import closing
@@ -10,11 +10,12 @@ import gradio as gr
 
 from xdyna.backends import BACKENDS
 from xdyna.compare.grid import comparison_files
-from xdyna.compare.take import Take
+from xdyna.compare.take import Refusal, Take
 from xdyna.compare.variants import AXES, MIN_VARIANTS, read_variants
 from xdyna.config import AnimationSettings
 from xdyna.estimates import ANALYSIS_SPEED, predict
 from xdyna.files import UnsavedResultError, write_files
+from xdyna.motion_preview import see_it_move as move_photo
 from xdyna.preview import report
 from xdyna.schema import Animation, Conditions, Progress
 from xdyna.ui.client import visitor
@@ -22,12 +23,14 @@ from xdyna.ui.gpu import compare_seconds, in_turn, prepared_in_turn, run_on_gpu,
 from xdyna.ui.job_events import QUEUED_BY_US
 from xdyna.ui.jobs import (
     ANALYSIS_QUEUE,
+    MOTION_PREVIEW_S,
     conditions_of,
     preview_files,
     require,
     result_files,
     shared_preparation,
     with_result,
+    write_moved,
 )
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import read_settings
@@ -39,7 +42,7 @@ NOTHING_YET = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
 
 
 def add_endpoints(session: Session) -> None:
-    """`/analyze`, `/generate` and `/compare`, which the page itself does not use: its jobs also move buttons.
+    """The four endpoints. The page itself does not use them: its jobs also move buttons.
 
     Args:
         session: gives the endpoints their parameters.
@@ -58,6 +61,8 @@ def add_endpoints(session: Session) -> None:
     ]
     found = gr.JSON(visible=False, label="Report")
     call.click(analyze, outputs=[*previews, found], api_name="analyze", **job)
+    moved = gr.Video(visible=False, label="The photo, moved by warping")
+    call.click(see_it_move, outputs=moved, api_name="see_it_move", **job)
     made = [gr.Video(visible=False, label="Result"), gr.File(visible=False, label="Recipe")]
     call.click(generate, outputs=made, api_name="generate", **job)
     wanted = [
@@ -95,6 +100,25 @@ def analyze(
                     yield files["overlay.png"], files["pose.mp4"], files.get("face.png"), report(event)
                 else:
                     yield NOTHING_YET
+
+
+def see_it_move(photo: str | None, clip: str | None, consent: bool, model: str, **settings: Any) -> Iterator[Any]:
+    """Warps the photo by the first three seconds of the clip, small and quick, to judge timing, crop and alignment.
+
+    `model` is a key of `BACKENDS`: its size of the video decides the crop.
+
+    Yields:
+        At the end the video.
+    """
+    read = BACKENDS[model].own(read_settings(settings))
+    require(photo, clip, consent, read)
+    with shared_preparation(photo, clip, read) as preparation:
+        seconds = ANALYSIS_SPEED.seconds(read.num_frames) + MOTION_PREVIEW_S
+        prepare, run = conditions_of(preparation, read.num_frames), partial(move_photo, settings=read)
+        job = prepared_in_turn(prepare, run, seconds, visitor(), ANALYSIS_QUEUE)
+        with closing(job) as events:  # type: ignore[type-var]
+            for event in events:
+                yield str(write_moved(STORE.new(), event, read)) if isinstance(event, Animation) else gr.skip()
 
 
 def generate(
@@ -152,7 +176,8 @@ def compare(
     kept.
 
     Yields:
-        From the second variant on, all that are finished in one video, their recipes, and how each moves.
+        From the second variant on, all that are finished in one video, their recipes, and how each moves; of one that
+        its model refuses, `{"refused": reason}` instead.
     """
     wanted = read_variants(variants.splitlines()) if variants.strip() else AXES[axis].variants
     read = BACKENDS[model].own(read_settings(settings))
@@ -168,17 +193,22 @@ def compare(
         run = partial(run_variants, settings=read, variants=wanted, model=model)
         seconds = compare_seconds(read.num_frames, read, wanted, model)
         takes: list[Take] = []
+        moves: dict[str, dict[str, Any]] = {}
         with closing(prepared_in_turn(prepare, run, seconds, visitor())) as events:  # type: ignore[type-var]
             for event in events:
-                if not isinstance(event, Take):
+                if isinstance(event, Take):
+                    takes.append(event)
+                    moves[event.label] = event.measures.to_dict()
+                elif isinstance(event, Refusal):
+                    moves[event.label] = {"refused": event.reason}
+                else:
                     yield NOTHING_YET[:3]
                     continue
-                takes.append(event)
-                if len(takes) < MIN_VARIANTS:
+                complete = len(moves) == len(wanted)
+                if len(takes) < MIN_VARIANTS and not complete:
                     continue
-                moves = {take.label: take.measures.to_dict() for take in takes}
-                result = UnsavedResult(files=comparison_files(Path("comparison.mp4"), takes), about=moves)
-                if len(takes) == len(wanted):
+                result = UnsavedResult(files=comparison_files(Path("comparison.mp4"), takes), about=dict(moves))
+                if complete:
                     yield _compared(UNSAVED.write(request, result), result)
                 elif (folder := _written(result)) is not None:
                     yield _compared(folder, result)

@@ -4,6 +4,8 @@ from html import escape
 
 from xdyna.backends import Backend
 from xdyna.config import AnimationSettings
+from xdyna.photo import looks_drawn
+from xdyna.preprocess.checks import photograph
 from xdyna.schema import Check, Conditions, Fix
 
 SIGNS = {"good": ("✓", "Fine"), "info": ("i", "Worth knowing"), "warning": ("⚠", "Warning")}
@@ -35,7 +37,10 @@ def checklist(conditions: Conditions, settings: AnimationSettings, backend: Back
     if not missing:
         good.append(f"Face found in all {total} frames.")
     good.append(f"{total} frames at {conditions.fps:g} per second, {width} x {height} px.")
-    rows = [_checked(check, settings, backend) for check in conditions.checks] + [_row("good", text) for text in good]
+    checks = list(conditions.checks)
+    if backend.drawn_only and not looks_drawn(conditions.reference_image):
+        checks.insert(0, photograph(backend.title))
+    rows = [_checked(check, settings, backend) for check in checks] + [_row("good", text) for text in good]
     return f'<ul class="checks">{"".join(rows)}</ul>'
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from xdyna.backends import BACKENDS
 from xdyna.compare.take import Take
 from xdyna.compare.variants import differences
+from xdyna.recipe import Recipe
 
 UNKNOWN = "—"
 MEASURES_NOTE = (
@@ -58,12 +60,25 @@ def measures_table(takes: Sequence[Take]) -> str:
 
 def differences_table(takes: Sequence[Take]) -> str:
     """The settings that are not the same in all takes; everything else is."""
-    recipes = [{"model": take.recipe.model, "revision": take.recipe.revision} | take.recipe.settings for take in takes]
-    found = differences(recipes)
+    recipes = [
+        {"model": take.recipe.model, "revision": take.recipe.revision} | _supported(take.recipe) for take in takes
+    ]
+    # A setting that only some models have differs where those that have it disagree.
+    found = {
+        name: values
+        for name, values in differences(recipes).items()
+        if len({repr(recipe[name]) for recipe in recipes if name in recipe}) > 1
+    }
     if not found:
         return ""
     rows = [[name.replace("_", " ").capitalize(), *map(_value, values)] for name, values in found.items()]
     return _table("What differs", ["Setting", *(take.label for take in takes)], rows, [])
+
+
+def _supported(recipe: Recipe) -> dict[str, Any]:
+    """Return the settings that its model has; all of them where the model is not known here."""
+    backend = BACKENDS.get(recipe.model)
+    return {name: value for name, value in recipe.settings.items() if backend is None or backend.takes(name)}
 
 
 def _numbers(take: Take, with_likeness: bool) -> list[str]:

@@ -16,10 +16,12 @@ from xdyna.ui.gpu import RUN_QUEUE
 from xdyna.ui.job_events import IMMEDIATE
 from xdyna.ui.jobs import ANALYSIS_QUEUE
 from xdyna.ui.language import add_languages
+from xdyna.ui.mirror import MIRROR_QUEUE, ROUTES
 from xdyna.ui.screens.check import add_check, wire_check
 from xdyna.ui.screens.compare import add_compare, wire_compare
 from xdyna.ui.screens.generate import add_generate, wire_generate
 from xdyna.ui.screens.inputs import add_inputs, wire_inputs
+from xdyna.ui.screens.mirror import add_mirror, wire_mirror
 from xdyna.ui.screens.runs import add_runs, browser_state, wire_runs
 from xdyna.ui.server_settings import ServerSettings, server_settings
 from xdyna.ui.session import SESSION_S, Session
@@ -37,7 +39,8 @@ MAX_EVENTS, MIN_JOBS = 200, 40
 MAX_UPLOAD = "200mb"
 WARM_UP_AFTER_S = 10
 QUEUES = {
-    **dict.fromkeys(("analyze", "page_analyse"), ANALYSIS_QUEUE),
+    **dict.fromkeys(("analyze", "see_it_move", "page_analyse"), ANALYSIS_QUEUE),
+    "page_mirror": MIRROR_QUEUE,
     **dict.fromkeys(("generate", "compare", "page_generate", "page_compare"), RUN_QUEUE),
 }
 """Which queue each job joins, by the name of its event."""
@@ -68,11 +71,11 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         PageBlocks(QUEUES, title="X-Dyna", analytics_enabled=False) as demo,
         gr.Column(elem_classes="xdyna"),
     ):
-        gr.HTML(fragments.header(spec.title, spec.notice, is_ready(model)), padding=False)
+        header = gr.HTML(_header(model), padding=False)
         add_languages()
         stepper = add_stepper()
         inputs, check, generate = add_inputs(spec.defaults), add_check(spec.defaults), add_generate(model)
-        compare, runs = add_compare(), add_runs()
+        mirror, compare, runs = add_mirror(), add_compare(), add_runs()
         gr.HTML(f'<p class="privacy">{privacy(server_settings())}</p>', padding=False)
         settings = inputs.settings | check.settings | generate.settings
         session = Session(
@@ -82,6 +85,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
             motion=inputs.motion,
             consent=inputs.consent,
             model=generate.model,
+            is_model_chosen=gr.State(False),
             settings={name: settings[name] for name in FIELDS},
             analysis=gr.State(None, time_to_live=SESSION_S),
             result=gr.State(None, time_to_live=SESSION_S),
@@ -89,9 +93,11 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         )
         wire_inputs(inputs, session)
         wire_check(check, session, inputs)
+        wire_mirror(mirror, session)
         wire_generate(generate, session)
         wire_compare(compare, session)
-        wire_runs(runs, session, model, generate, demo)
+        wire_runs(runs, session, generate, demo)
+        generate.model.change(_header, inputs=generate.model, outputs=header, **IMMEDIATE)
         add_endpoints(session)
         demo.load(VISITED.set, **IMMEDIATE)
     return demo.queue(max_size=MAX_EVENTS)
@@ -134,13 +140,18 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
         max_file_size=MAX_UPLOAD,
         enable_monitoring=False,
         ssr_mode=False,  # its proxy would answer in front of what keeps the page safe
-        app_kwargs={"lifespan": secured(policy)},
+        app_kwargs={"lifespan": secured(policy), "routes": ROUTES},
     )
     if not zero_gpu:
         threading.Thread(target=_warm_up_later, args=(model,), name="warm-up", daemon=True).start()
     if block:
         demo.block_thread()
     return demo
+
+
+def _header(model: str) -> str:
+    backend = BACKENDS[model]
+    return fragments.header(backend.title, backend.notice, is_ready(model))
 
 
 def _warm_up_later(model: str) -> None:

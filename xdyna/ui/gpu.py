@@ -13,7 +13,7 @@ from spaces import GPU
 from xdyna.animate import animate
 from xdyna.backends import all_devices
 from xdyna.compare.run import compare
-from xdyna.compare.take import Take
+from xdyna.compare.take import Refusal, Take
 from xdyna.compare.variants import Variant
 from xdyna.config import AnimationSettings
 from xdyna.estimates import predict
@@ -104,13 +104,22 @@ def run_variants(
     variants: Sequence[Variant],
     model: str,
     queue: FairQueue = RUN_QUEUE,
-) -> Iterator[Progress | Take]:
+) -> Iterator[Progress | Take | Refusal]:
     """As `xdyna.compare.run.compare`, for a job that is served, on all devices that nobody else wants now."""
     with (
         queue.spare(len(variants) - 1) as more,
-        closing(compare(conditions, settings, variants, model, animate=run_on_gpu, at_once=1 + more)) as events,  # type: ignore[type-var]
+        closing(compare(conditions, settings, variants, model, animate=_run_variant, at_once=1 + more)) as events,  # type: ignore[type-var]
     ):
         yield from events
+
+
+def _run_variant(conditions: Conditions, settings: AnimationSettings, model: str) -> Iterator[Progress | Animation]:
+    """As `run_on_gpu`, with what a model refuses as the `InputError` that `compare` leaves out."""
+    try:
+        with closing(run_on_gpu(conditions, settings, model)) as events:  # type: ignore[type-var]
+            yield from events
+    except gr.Error as error:
+        raise InputError(error.message) from error
 
 
 def compare_seconds(

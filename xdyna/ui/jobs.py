@@ -17,7 +17,7 @@ from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
 from xdyna.estimates import ANALYSIS_SPEED, PACE
 from xdyna.preview import write_previews
-from xdyna.recipe import Recipe, animation_files
+from xdyna.recipe import Recipe, animation_files, write_result
 from xdyna.schema import Animation, Conditions, Frames, InputError, Progress, Video
 from xdyna.ui.fair_queue import FairQueue
 from xdyna.ui.gpu import borrows_gpu, run_on_gpu
@@ -29,6 +29,7 @@ ANALYSIS_QUEUE = FairQueue(
 )
 """Everybody who wants a photo and a clip to be looked at, without a run."""
 RESULT_NAME = "xdyna.mp4"
+MOVED_NAME, MOTION_PREVIEW_S = "moved.mp4", 4.0
 DRAFT_REVISION = "draft"
 PAGE_PACE_S = 0.5
 
@@ -177,6 +178,13 @@ def preview_files(folder: Path, conditions: Conditions, settings: AnimationSetti
     backend = BACKENDS[model]
     seen, driven_by = backend.prepare(conditions, settings), backend.driven_by(conditions, settings)
     return {path.name: str(path) for path in write_previews(conditions, folder, seen, driven_by)}
+
+
+def write_moved(folder: Path, animation: Animation, settings: AnimationSettings) -> Path:
+    """Write what `xdyna.motion_preview.see_it_move` gave, labelled as AI-generated as results are; return the file."""
+    path, shown = folder / MOVED_NAME, replace(settings, save_recipe=False)  # nobody can make it again from a recipe
+    write_result(path, animation.video, Recipe.of(animation, shown))
+    return path
 
 
 def result_files(animation: Animation, settings: AnimationSettings, sound: bytes | None) -> dict[str, bytes]:

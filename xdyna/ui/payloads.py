@@ -14,9 +14,10 @@ MAX_LETTERS = 2000
 MAX_PAGE_LETTERS = 2_000_000
 """For what the page itself sends back: its own HTML, and what a browser keeps."""
 
-FILES = (gr.Image, gr.Video, gr.File)
+FILES = (gr.Image, gr.Video, gr.File, gr.UploadButton)
 NUMBERS = (gr.Slider, gr.Number)
 TEXTS = (gr.Textbox, gr.Dropdown, gr.Radio)
+PLAIN = (*NUMBERS, *TEXTS, gr.Checkbox, gr.CheckboxGroup)
 OF_THE_PAGE = (gr.HTML, gr.BrowserState)
 
 
@@ -51,6 +52,16 @@ def check_payload(component: Component, value: Any) -> None:
             raise InputError("The page sent back more than it was given. Reload it.")
     else:
         raise TypeError(f"payloads.check_payload does not know {type(component).__name__}")
+
+
+def event_text(event: gr.EventData, name: str) -> str:
+    """Return what the page sent about a click under this name, a text or a number; "" for anything else.
+
+    Gradio hands on whatever arrived.
+    """
+    sent = event._data
+    value = sent.get(name) if isinstance(sent, dict) else None
+    return str(value)[:MAX_LETTERS] if isinstance(value, str | int) else ""
 
 
 def _check_files(value: Any) -> None:

@@ -23,6 +23,9 @@ class ServerSettings:
         5, "XDYNA_MAX_WAITING_PER_VISITOR", "Of these, jobs of one browser tab or API client."
     )
 
+    max_mirrors: int = _setting(1, "XDYNA_MAX_MIRRORS", "Cameras that may move their photos at the same time.")
+    mirror_s: int = _setting(180, "XDYNA_MIRROR_S", "Seconds after which a mirror ends, for the next visitor.")
+
     @property
     def sweep_every_s(self) -> float:
         """Seconds between two looks for what has to be deleted; with `keep_s` it bounds the age of any file."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.components import Component
 
 from xdyna.config import AnimationSettings
@@ -46,6 +47,7 @@ class Session:
         motion: path of a motion file that stands for the clip, or None.
         consent: whether the visitor has the right to use the picture.
         model: key of the backend that makes the visitor's videos.
+        is_model_chosen: whether the visitor has chosen it; until then the photo may bring another.
         settings: an input for every field of `AnimationSettings`, in the order of the fields, wherever on the page
             it is. Pass as `inputs_kwargs`; `settings_form.read_settings` reads them.
         analysis: the last `Analysis`, or None. Setting it to a new one makes the check screen show it.
@@ -59,6 +61,7 @@ class Session:
     motion: gr.File
     consent: gr.Checkbox
     model: gr.Dropdown
+    is_model_chosen: gr.State
     settings: dict[str, Component]
     analysis: gr.State
     result: gr.State
@@ -92,7 +95,17 @@ def analysed(
     require(photo, motion or clip, consent, settings)
     with shared_preparation(photo, motion or clip, settings) as preparation:
         conditions = yield from throttled(conditions_of(preparation, settings.num_frames))
+    if analysis is not None:
+        conditions = with_matte_of(analysis.conditions, conditions)
     return Analysis(inputs=inputs, settings=settings, conditions=conditions)
+
+
+def with_matte_of(before: Conditions, conditions: Conditions) -> Conditions:
+    """Return conditions with the corrected mask of earlier ones, if it fits the same part of the same photo."""
+    alike = before.size == conditions.size and before.photo_box == conditions.photo_box
+    if before.matte is None or not alike or not np.array_equal(before.reference_image, conditions.reference_image):
+        return conditions
+    return replace(conditions, matte=before.matte)
 
 
 def showing(looking: Looking, names: Sequence[str]) -> Generator[Updates, None, Analysis]:

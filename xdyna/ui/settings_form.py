@@ -18,11 +18,13 @@ MAIN = ("num_inference_steps", "guidance_scale", "adapter_strength", "seed")
 LIVE = ("live_photo", "sway")
 CLIP = ("start_s", "num_frames", "fps", "width", "height", *LIVE)
 CHECK = ("photo_person", "clip_person", "retarget", "nudge_zoom", "nudge_x", "nudge_y")
-OTHER = tuple(name for name in FIELDS if name not in MAIN + CLIP + CHECK)
+LIVING = ("flows",)
+OTHER = tuple(name for name in FIELDS if name not in MAIN + CLIP + CHECK + LIVING)
 
 TITLES = {
     "num_inference_steps": "Steps",
     "guidance_scale": "Guidance",
+    "strength": "Denoising strength",
     "adapter_strength": "Adapter strength",
     "background_adapter_strength": "Adapter strength of the background",
     "reference_mode": "How the photo is read",
@@ -43,6 +45,7 @@ TITLES = {
     "nudge_zoom": "Pose: zoom",
     "nudge_x": "Pose: move right",
     "nudge_y": "Pose: move down",
+    "flows": "Arrows",
     "keep_sound": "Keep the sound",
     "ai_label": "AI-generated label",
     "save_recipe": "Recipe in the file",

@@ -1,6 +1,6 @@
 """Which requests the page answers, and what its answers allow a browser to do.
 
-Everything here looks at headers only and never at bodies; `ShortNames` reads the small ones.
+Everything here looks at headers only and never at bodies; `KnownNames` reads the small ones.
 """
 
 import os
@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from ipaddress import ip_address
-from typing import Self
+from typing import Any, Self
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -20,7 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xdyna.schema import InputError
-from xdyna.ui.names_sent import ShortNames
+from xdyna.ui.names_sent import KnownNames
 
 TOKEN_HEADER = "x-xdyna-token"
 MAX_BODY_BYTES = 8 * 2**20
@@ -31,13 +32,15 @@ CHANGING_READS = (
     "/logout",
     "/monitoring",
     "/gradio_api/call/",
-    "/gradio_api/deep_link",
     "/gradio_api/heartbeat/",
     "/gradio_api/mcp",
     "/gradio_api/queue/data",
     "/gradio_api/startup-events",
 )
 """What Gradio answers to GET although it writes a file, takes a message out of a queue or ends a session."""
+
+NOT_OFFERED = "/gradio_api/deep_link"
+"""Gradio would keep what a visitor sees in a file, for everyone with a link to it."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_-][a-z0-9_.-]*?)\.?(:\d{1,5})?")
 _PATTERN = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
@@ -199,6 +202,8 @@ class WebSecurity:
             return PlainTextResponse(
                 "This page does not answer to that host name. If it is yours, add it to XDYNA_ALLOWED_HOSTS.", 400
             )
+        if str(scope["path"]).startswith(NOT_OFFERED):
+            return PlainTextResponse("This page makes no links to what a visitor sees.", 404)
         if not _has_small_body(scope, headers):
             return PlainTextResponse(f"A request may have {MAX_BODY_BYTES} bytes at most, and must say how many.", 413)
         if not foreign:
@@ -226,10 +231,14 @@ def secured(policy: WebPolicy) -> Callable[[Starlette], AbstractAsyncContextMana
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         assert app.middleware_stack is not None, "a lifespan is run by the stack"
-        app.middleware_stack = WebSecurity(ShortNames(app.middleware_stack, UPLOADS), policy)
+        app.middleware_stack = WebSecurity(KnownNames(app.middleware_stack, UPLOADS, partial(_endpoints, app)), policy)
         yield
 
     return lifespan
+
+
+def _endpoints(app: Any) -> set[str]:
+    return {str(function.api_name) for function in app.get_blocks().fns.values()}
 
 
 def _preflight_answer(headers: Headers) -> Response:

@@ -23,6 +23,7 @@ from xdyna.ui.fair_queue import Waiting
 from xdyna.ui.gpu import in_turn
 from xdyna.ui.job_events import Updates, idle, updates
 from xdyna.ui.jobs import ANALYSIS_QUEUE, analysis_inputs, with_result
+from xdyna.ui.payloads import event_text
 from xdyna.ui.people import people
 from xdyna.ui.pictures import pose_on_whole_photo
 from xdyna.ui.problems import showing_problems
@@ -196,15 +197,16 @@ def sight_note(model: str, drawing: bool = False) -> str:
     return f'<p class="hint"><b>What {escape(backend.title)} sees.</b> <span>{escape(backend.sees)}</span></p>'
 
 
-def choose_person(event: gr.EventData) -> tuple[Any, Any]:
+def choose_person(event: gr.EventData) -> Updates:
     """A click on somebody: the settings `photo_person` and `clip_person`."""
-    return tuple(event.person if event.where == where else gr.skip() for where in ("photo", "clip"))
+    where, person = event_text(event, "where"), event_text(event, "person")
+    return tuple(int(person) if where == one and person.isdecimal() else gr.skip() for one in ("photo", "clip"))
 
 
 def apply_fix(analysis: Analysis | None, event: gr.EventData) -> Updates:
     """A click on what helps: all settings, of which some change."""
     checks = analysis.conditions.checks if analysis else ()
-    changes = [check.fix.settings for check in checks if check.fix and check.id == event.check]
+    changes = [check.fix.settings for check in checks if check.fix and check.id == event_text(event, "check")]
     return updates(tuple(FIELDS), **changes[0]) if changes else updates(tuple(FIELDS))
 
 

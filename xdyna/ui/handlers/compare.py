@@ -12,7 +12,7 @@ import gradio as gr
 
 from xdyna.backends import BACKENDS
 from xdyna.compare.grid import save_comparison, save_take
-from xdyna.compare.take import Take, takes_of_files
+from xdyna.compare.take import Refusal, Take, takes_of_files
 from xdyna.compare.variants import AXES, MAX_VARIANTS, Variant, check_number, read_variants
 from xdyna.schema import Image, InputError, Progress
 from xdyna.ui import fragments
@@ -121,6 +121,7 @@ def run_comparison(
     prepare = _found(analysed(photo, clip, motion, consent, analysis, read))
     run = partial(_variants, settings=read, variants=variants, model=model)
     takes: tuple[Take, ...] = ()
+    refusals: list[Refusal] = []
     with closing(prepared_in_turn(prepare, run, seconds, visitor())) as events:  # type: ignore[type-var]
         for event in events:
             if isinstance(event, Waiting):
@@ -129,11 +130,14 @@ def run_comparison(
                 yield updates(JOB, status=fragments.progress(event))
             elif isinstance(event, Analysis):
                 yield updates(JOB, status=fragments.message("Loading the model…"), analysis=event)
+            elif isinstance(event, Refusal):
+                refusals.append(event)
             else:
                 takes = (*takes, event)
                 yield updates(JOB, comparison=Comparison(takes))
     spent = fragments.duration(sum(take.recipe.seconds for take in takes))
-    yield updates(JOB, **idle(fragments.message(f"Done: {len(takes)} videos in {spent}.")))
+    done = fragments.message(f"Done: {len(takes)} videos in {spent}.")
+    yield updates(JOB, **idle(done + "".join(fragments.message(str(refusal)) for refusal in refusals)))
 
 
 def _found(looking: Looking) -> Generator[Progress | Analysis, None, Analysis]:
@@ -142,7 +146,7 @@ def _found(looking: Looking) -> Generator[Progress | Analysis, None, Analysis]:
     return found
 
 
-def _variants(found: Analysis, **run: Any) -> Iterator[Progress | Take]:
+def _variants(found: Analysis, **run: Any) -> Iterator[Progress | Take | Refusal]:
     return throttled(run_variants(found.conditions, **run))
 
 

@@ -27,9 +27,8 @@ from xdyna.ui.job_events import Updates, idle, updates
 from xdyna.ui.jobs import animated, require, throttled
 from xdyna.ui.remedies import AGAIN, Problem, problem_of
 from xdyna.ui.session import Analysis, analysed, showing
-from xdyna.ui.settings_form import for_backend, read_settings
+from xdyna.ui.settings_form import read_settings
 from xdyna.ui.unsaved import UNSAVED, UnsavedResult
-from xdyna.weights import is_ready
 
 FILES = {
     "download_video": downloads.VIDEO,
@@ -75,7 +74,7 @@ def generate(
     try:
         read = BACKENDS[model].own(read_settings(settings))
         require(photo, motion or clip, consent, read)
-        request = _request(photo, motion or clip, read, model)
+        request = _request(photo, motion or clip, read, model, analysis.conditions if analysis else None)
         if (unsaved := UNSAVED.find(request)) is not None:
             yield _saved(unsaved, request)[1]
             yield updates(JOB, **_resting(None) | {"status": _done(unsaved.about[0])})
@@ -97,41 +96,11 @@ def generate(
         problem = problem_of(error, model, read)
     try:
         if made and read:
-            yield from _kept(made, read, problem, _request(photo, motion or clip, read, model))
+            yield from _kept(made, read, problem, _request(photo, motion or clip, read, model, made.conditions))
     except Exception as error:  # writing the files: the disk may be full
         problem, made = problem_of(error, model, read), None
     if problem and not made:
         yield updates(JOB, **_resting(problem))
-
-
-def choose_model(model: str, **settings: Any) -> tuple[Any, ...]:
-    """Another model: its note, whether Generate can be pressed, and the form with its own settings, in its order.
-
-    What belongs to photo and clip stays; what each model tunes becomes its own default.
-    """
-    backend = BACKENDS[model]
-    try:
-        adopted = backend.adopt(read_settings(settings))
-    except InputError:
-        adopted = backend.defaults
-    tuned = ("height", "width", "num_frames", "fps")
-    adopted = replace(adopted, **{name: getattr(backend.defaults, name) for name in tuned})
-    form = (for_backend(name, getattr(adopted, name), backend) for name in settings)
-    return model_note(model), gr.update(interactive=is_ready(model)), *form
-
-
-def model_choices() -> list[tuple[str, str]]:
-    """Title and key of every backend, and which of them cannot run here yet."""
-    return [
-        (f"{backend.title} · not installed here" if backend.lacking() else backend.title, name)
-        for name, backend in BACKENDS.items()
-    ]
-
-
-def model_note(model: str) -> str:
-    """What a model can do, or why it cannot run here."""
-    backend = BACKENDS[model]
-    return "".join(f'<p class="hint">{escape(text)}</p>' for text in (backend.notice, backend.lacking()) if text)
 
 
 def finish(ticket: Event | None) -> Any:
@@ -274,8 +243,10 @@ def _saved(result: UnsavedResult, request: Request) -> tuple[Path, Updates]:
     return folder, updates(JOB, status=_done(recipe), live="", result=run, **shown(folder, recipe))
 
 
-def _request(photo: str | None, clip: str | None, settings: AnimationSettings, model: str) -> Request:
-    return (photo, clip, settings, model)
+def _request(
+    photo: str | None, clip: str | None, settings: AnimationSettings, model: str, found: Conditions | None
+) -> Request:
+    return (photo, clip, settings, model, found.matte_hash if found else "")
 
 
 def _done(recipe: Recipe) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from xdyna.backends import BACKENDS
+from xdyna.backends.suggest import suggest_model
 from xdyna.config import AnimationSettings
 from xdyna.photo import crop_box, read_photo
 from xdyna.recipe import read_recipe
@@ -13,6 +15,7 @@ from xdyna.schema import InputError
 from xdyna.ui import fragments
 from xdyna.ui.driver import Driver, open_driver, part_html
 from xdyna.ui.examples import Example
+from xdyna.ui.handlers.model_choice import REASONS
 from xdyna.ui.job_events import Updates, updates
 from xdyna.ui.settings_form import read_settings
 
@@ -25,18 +28,24 @@ MAX_START_S, MAX_NUM_FRAMES = (
 )
 
 
-def describe_photo(photo: str | None, width: float, height: float) -> tuple[str, str | None]:
-    """Says at once whether a photo can be used, and how much of it. Returns the note, and the problem if any."""
+def describe_photo(photo: str | None, width: float, height: float) -> tuple[str, str | None, str | None]:
+    """Says at once whether a photo can be used, and how much of it.
+
+    Returns:
+        The note, the problem if any, and the model that suits the photo if there is something to choose.
+    """
     if photo is None:
-        return "", None
+        return "", None, None
     try:
-        size = read_photo(Path(photo)).shape
+        picture = read_photo(Path(photo))
     except InputError as error:
-        return fragments.error(str(error)), str(error)
+        return fragments.error(str(error)), str(error), None
+    size, suggested = picture.shape, suggest_model(picture)
     left, top, right, bottom = crop_box((size[0], size[1]), (int(height), int(width)))
     used = (right - left) * (bottom - top) / (size[0] * size[1])
     text = f"{size[1]} x {size[0]} px"
-    return fragments.message(text if used > 0.99 else f"{text} · {used:.0%} of it, around the person, is used"), None
+    note = text if used > 0.99 else f"{text} · {used:.0%} of it, around the person, is used"
+    return fragments.message(note), None, suggested if suggested in REASONS else None
 
 
 def describe_clip(clip: str | None, motion: str | None, start_s: float, num_frames: float, fps: float) -> Updates:
@@ -106,7 +115,9 @@ def use_example(example: Example) -> Updates:
     """Photo and clip of an example, and its finished result. Nothing is computed."""
     recipe = read_recipe(example.recipe)
     steps, seed = recipe.settings["num_inference_steps"], recipe.settings["seed"]
-    note = f"Made earlier with {recipe.model}: {steps} steps, seed {seed}. {example.credit}"
+    note = f"Made earlier with {recipe.model}. {example.credit}"
+    if BACKENDS[recipe.model].takes("num_inference_steps"):
+        note = f"Made earlier with {recipe.model}: {steps} steps, seed {seed}. {example.credit}"
     return updates(
         EXAMPLE,
         photo=str(example.photo),

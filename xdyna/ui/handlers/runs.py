@@ -10,10 +10,13 @@ from xdyna.recipe import Recipe, read_recipe
 from xdyna.schema import InputError
 from xdyna.ui import fragments, history
 from xdyna.ui.handlers.generate import RESULT, shown
+from xdyna.ui.handlers.model_choice import TUNED, form_of
 from xdyna.ui.history import Run
 from xdyna.ui.job_events import Updates, updates
+from xdyna.ui.payloads import event_text
 from xdyna.ui.settings_form import read_settings
 from xdyna.ui.store import STORE
+from xdyna.weights import is_ready
 
 CHOSEN = ("runs", "cards", "status", "stepper", *RESULT)
 REMEMBERED = (
@@ -22,6 +25,7 @@ REMEMBERED = (
     *("ip_adapter_scale", "seed", "prompt", "negative_prompt", "keep_sound", "ai_label", "save_recipe"),
 )
 """Settings that outlive a reload. The others belong to one photo and clip, or are experiments."""
+NUM_MORE = 5  # what `restore` gives besides the settings
 
 
 def keep(run: Run | None, kept: Any) -> tuple[Any, Any]:
@@ -34,7 +38,7 @@ def keep(run: Run | None, kept: Any) -> tuple[Any, Any]:
 
 def choose(kept: Any, event: gr.EventData) -> Updates:
     """A button of a card: `open`, `forget`; `use` is told to `use_settings`."""
-    action, id = event.action, event.id
+    action, id = event_text(event, "action"), event_text(event, "id")
     if action == "forget":
         less = history.without_run(kept, id)
         return updates(CHOSEN, runs=less, cards=history.cards(less))
@@ -49,27 +53,34 @@ def choose(kept: Any, event: gr.EventData) -> Updates:
 
 
 def use_settings(model: str, kept: Any, names: tuple[str, ...], event: gr.EventData) -> tuple[Any, ...]:
-    """The button `use` of a card: `restored` of that run, or nothing."""
-    run = next((run for run in history.read_runs(kept) if run.id == event.id), None)
-    if event.action != "use" or run is None:
-        return tuple(gr.skip() for _ in range(len(names) + 3))
+    """The button `use` of a card: as `restore` for that run, or nothing."""
+    run = next((run for run in history.read_runs(kept) if run.id == event_text(event, "id")), None)
+    if event_text(event, "action") != "use" or run is None:
+        return tuple(gr.skip() for _ in range(len(names) + NUM_MORE))
     return _restored(model, run.recipe, names)
 
 
 def restore(model: str, file: str | None, names: tuple[str, ...]) -> tuple[Any, ...]:
-    """The settings of a file that was dropped, in the order of `names`; then status, stepper, and the empty slot."""
+    """The settings of a file that was dropped, in the order of `names`.
+
+    Then the model, that it is the visitor's choice, the status, the stepper, and the empty slot.
+    """
     if file is None:
-        return tuple(gr.skip() for _ in range(len(names) + 3))
+        return tuple(gr.skip() for _ in range(len(names) + NUM_MORE))
     try:
         return _restored(model, read_recipe(Path(file)), names)
     except InputError as error:
-        return *(gr.skip() for _ in names), fragments.error(str(error)), "runs", None
+        return *(gr.skip() for _ in names), gr.skip(), gr.skip(), fragments.error(str(error)), "runs", None
 
 
-def remembered(kept: Any) -> tuple[Any, ...]:
-    """The settings that the browser kept, in the order of `REMEMBERED`, if they still are what a form can hold."""
+def remembered(model: str, kept: Any) -> tuple[Any, ...]:
+    """The settings that the browser kept, in the order of `REMEMBERED`, if they still are what a form can hold.
+
+    What another model than the present one tunes is left out.
+    """
     values = kept if isinstance(kept, dict) else {}
-    given = {name: values[name] for name in REMEMBERED if name in values}
+    others = TUNED if values.get("model", model) != model else ()
+    given = {name: values[name] for name in REMEMBERED if name in values and name not in others}
     try:
         read = read_settings(given)
     except (InputError, TypeError, ValueError):
@@ -80,8 +91,10 @@ def remembered(kept: Any) -> tuple[Any, ...]:
 def _restored(model: str, recipe: Recipe, names: tuple[str, ...]) -> tuple[Any, ...]:
     settings = recipe.animation_settings()
     other = ""
-    if recipe.model != model:
+    if recipe.model in BACKENDS and is_ready(recipe.model):
+        model = recipe.model
+    elif recipe.model != model:
         made_by = BACKENDS[recipe.model].title if recipe.model in BACKENDS else recipe.model
         other = f" It was made with {made_by}; here {BACKENDS[model].title} runs."
     note = f"Settings restored: {history.describe(recipe)}{other} Add its photo and clip to make it again."
-    return *(getattr(settings, name) for name in names), fragments.message(note), "runs", None
+    return *form_of(model, settings, names), model, True, fragments.message(note), "runs", None

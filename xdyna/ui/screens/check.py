@@ -9,10 +9,19 @@ from gradio.components import Component
 from xdyna.config import AnimationSettings
 from xdyna.ui import fragments
 from xdyna.ui.handlers import check as handlers
-from xdyna.ui.job_events import IMMEDIATE, PRIVATE, SETTING_STATE, components, wire_job
+from xdyna.ui.handlers import motion_preview
+from xdyna.ui.job_events import (
+    IMMEDIATE,
+    PRIVATE,
+    QUEUED_BY_US,
+    SETTING_STATE,
+    components,
+    wire_job,
+)
 from xdyna.ui.latest import latest
 from xdyna.ui.people import CHOOSE
 from xdyna.ui.screens.inputs import InputsParts
+from xdyna.ui.screens.matte import MatteParts, add_matte, wire_matte
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import CHECK, add_input
 from xdyna.ui.stepper import screen
@@ -31,8 +40,8 @@ element.addEventListener("click", (event) => {
 class CheckParts:
     """What the screen consists of.
 
-    `go`, `newest` and `shown` are states: a new value in `go` starts an analysis, `newest` is the `Newest` of them,
-    and `shown` says what the visitor has seen.
+    `go`, `newest`, `shown` and `moving` are states: a new value in `go` starts an analysis, `newest` is the `Newest`
+    of them, `shown` says what the visitor has seen, and `moving` which analysis moves the photo in `moved`.
     """
 
     status: gr.HTML
@@ -44,6 +53,9 @@ class CheckParts:
     overlay: gr.Image
     frame: gr.Slider
     opacity: gr.Slider
+    moved: gr.Video
+    moved_note: gr.HTML
+    cut_out: MatteParts
     people: gr.HTML
     sight: gr.HTML
     pose_clip: gr.Video
@@ -53,6 +65,7 @@ class CheckParts:
     go: gr.State
     newest: gr.State
     shown: gr.State
+    moving: gr.State
     settings: dict[str, Component]
 
 
@@ -83,6 +96,7 @@ def add_check(defaults: AnimationSettings) -> CheckParts:
         go=gr.State(None),
         newest=gr.State(handlers.Newest()),
         shown=gr.State(handlers.Shown()),
+        moving=gr.State(motion_preview.Moving()),
         **found,
     )
 
@@ -116,6 +130,17 @@ def wire_check(parts: CheckParts, session: Session, inputs: InputsParts) -> None
         concurrency_limit=4,
         **PRIVATE,
     )
+    gr.on(
+        [session.analysis.change, session.stepper.change],
+        motion_preview.see_it_move,
+        inputs=[session.analysis, session.stepper, parts.moving],
+        outputs=components(motion_preview.MOVED, parts),
+        api_name="page_see_it_move",
+        trigger_mode="multiple",
+        **PRIVATE,
+        **QUEUED_BY_US,
+    )
+    wire_matte(parts.cut_out, session)
     _wire_starts(parts, session, inputs)
     for button, name in ((parts.back, "inputs"), (parts.onward, "generate")):
         button.click(lambda name=name: name, outputs=session.stepper, **IMMEDIATE)
@@ -160,21 +185,35 @@ def _wire_starts(parts: CheckParts, session: Session, inputs: InputsParts) -> No
 
 def _add_placing(defaults: AnimationSettings) -> tuple[dict[str, Any], dict[str, Component]]:
     """The pose over the photo, what moves it, and what the chosen model sees."""
-    overlay = gr.Image(
-        label="Pose over the photo",
-        format="png",
-        height=MEDIA_HEIGHT_PX,
-        min_width=120,
-        interactive=False,
-        buttons=["fullscreen"],
-        alt_text="The driver's pose, drawn over your photo",
-        elem_id="overlay",
-    )
+    with gr.Row(elem_classes="check-media"):
+        overlay = gr.Image(
+            label="Pose over the photo",
+            format="png",
+            height=MEDIA_HEIGHT_PX,
+            min_width=120,
+            interactive=False,
+            buttons=["fullscreen"],
+            alt_text="The driver's pose, drawn over your photo",
+            elem_id="overlay",
+        )
+        moved = gr.Video(
+            label="See it move",
+            height=MEDIA_HEIGHT_PX,
+            min_width=120,
+            interactive=False,
+            autoplay=True,
+            loop=True,
+            buttons=[],
+            visible=fragments.HIDDEN,
+            elem_id="moved",
+        )
+        moved_note = gr.HTML(padding=False, elem_id="moved-note")
     with gr.Row():
         frame = gr.Slider(1, 16, value=1, step=1, label="Frame", min_width=120, elem_id="frame")
         opacity = gr.Slider(0.0, 1.0, value=OPACITY, step=0.05, label="Opacity", min_width=120, elem_id="opacity")
     with gr.Accordion("Place the driver by hand", open=False):
         settings = {name: add_input(name, defaults) for name in CHECK}
+    cut_out = add_matte()
     sight = gr.HTML(padding=False, elem_id="sight")
     pose_clip = gr.Video(
         label="The clip, and what the model sees",
@@ -195,7 +234,8 @@ def _add_placing(defaults: AnimationSettings) -> tuple[dict[str, Any], dict[str,
         alt_text="The face, and what else the model sees, through the clip",
         elem_id="faces",
     )
-    drawn = {"sight": sight, "pose_clip": pose_clip, "faces": faces}
+    drawn: dict[str, Any] = {"sight": sight, "pose_clip": pose_clip, "faces": faces}
+    drawn |= {"moved": moved, "moved_note": moved_note, "cut_out": cut_out}
     return {"overlay": overlay, "frame": frame, "opacity": opacity, **drawn}, settings
 
 

@@ -16,8 +16,10 @@ from xdyna.presets import preset_of
 from xdyna.schema import InputError
 from xdyna.ui import fragments
 from xdyna.ui.handlers import generate as handlers
+from xdyna.ui.handlers import model_choice
 from xdyna.ui.job_events import IMMEDIATE, PRIVATE, SETTLE_S, components, wire_job
 from xdyna.ui.latest import latest
+from xdyna.ui.screens.living import LivingParts, add_living, wire_living
 from xdyna.ui.session import Session
 from xdyna.ui.settings_form import MAIN, OTHER, add_input
 from xdyna.ui.stepper import screen
@@ -70,6 +72,7 @@ class GenerateParts:
     download_beside: gr.DownloadButton
     download_recipe: gr.DownloadButton
     download_poster: gr.DownloadButton
+    living: LivingParts
     settings: dict[str, Component]
 
 
@@ -95,6 +98,7 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
     """
     settings: dict[str, Any] = session.settings
     form = list(settings.values())
+    wire_living(parts.living, session)
     wire_job(
         handlers.generate,
         handlers.JOB,
@@ -122,11 +126,14 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
         **IMMEDIATE,
     )
     parts.model.input(
-        handlers.choose_model,
+        model_choice.choose_model,
         inputs=[parts.model],
         inputs_kwargs=settings,
-        outputs=[parts.model_note, parts.start, *form],
+        outputs=[session.is_model_chosen, *form],
         **IMMEDIATE,
+    )
+    parts.model.change(
+        model_choice.show_model, inputs=[parts.model], outputs=[parts.model_note, parts.start], **IMMEDIATE
     )
     latest(
         [
@@ -147,7 +154,7 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
 def _add_settings(model: str, defaults: AnimationSettings) -> dict[str, Any]:
     num_frames, expected = defaults.num_frames, predict(model, defaults)
     chosen = gr.Dropdown(
-        handlers.model_choices(), value=model, label="Model", info="Each has settings of its own.", elem_id="model"
+        model_choice.model_choices(), value=model, label="Model", info="Each has settings of its own.", elem_id="model"
     )
     model_note = gr.HTML(padding=False, elem_id="model-note")  # the header says it of the first one
     preset = gr.Radio(
@@ -166,6 +173,8 @@ def _add_settings(model: str, defaults: AnimationSettings) -> dict[str, Any]:
             True, label="Keep the seed", info="Otherwise every run draws its own.", min_width=150, elem_id="keep-seed"
         )
     buttons = _add_buttons(model, defaults)
+    living = add_living(model, defaults)
+    settings["flows"] = living.flows
     with gr.Accordion("Customise", open=False, elem_id="customise"):
         names = [name for name in (*MAIN, *OTHER) if name != "seed"]
         settings |= {name: add_input(name, defaults, BACKENDS[model].takes(name)) for name in names}
@@ -178,6 +187,7 @@ def _add_settings(model: str, defaults: AnimationSettings) -> dict[str, Any]:
         "seed": seed,
         "dice": dice,
         "keep_seed": keep_seed,
+        "living": living,
         "settings": settings,
         **buttons,
     }

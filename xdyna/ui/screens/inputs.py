@@ -12,6 +12,7 @@ from xdyna.ui import fragments
 from xdyna.ui.examples import Example, load_examples
 from xdyna.ui.guide import guide
 from xdyna.ui.handlers import inputs as handlers
+from xdyna.ui.handlers.model_choice import use_suggestion
 from xdyna.ui.job_events import IMMEDIATE, PRIVATE, SETTING_STATE, components
 from xdyna.ui.latest import latest
 from xdyna.ui.photo_input import photo_input
@@ -35,12 +36,15 @@ if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
 class InputsParts:
     """What the screen consists of.
 
-    `photo_problem`, `driver` and `valid` are states: why the photo cannot be used, the `Driver`, and the pair of files
-    once both can be analysed. `touched` is a number nobody sees, another one whenever that may have changed.
+    `photo_problem`, `suggested`, `driver` and `valid` are states: why the photo cannot be used, the model that suits
+    it, the `Driver`, and the pair of files once both can be analysed. `touched` is a number nobody sees, another one
+    whenever that may have changed.
     """
 
     photo: gr.Image
     photo_note: gr.HTML
+    model_reason: gr.HTML
+    suggested: gr.State
     photo_problem: gr.State
     clip: gr.Video
     clip_note: gr.HTML
@@ -80,6 +84,7 @@ def add_inputs(defaults: AnimationSettings) -> InputsParts:
         **parts,
         touched=gr.Number(0, visible=fragments.HIDDEN),
         photo_problem=gr.State(None),
+        suggested=gr.State(None),
         driver=gr.State(None),
         valid=gr.State(None),
         settings=settings,
@@ -102,8 +107,15 @@ def _wire_files(parts: InputsParts, session: Session) -> None:
         [parts.photo.change, settings["width"].change, settings["height"].change],
         handlers.describe_photo,
         inputs=[parts.photo, settings["width"], settings["height"]],
-        outputs=[parts.photo_note, parts.photo_problem],
+        outputs=[parts.photo_note, parts.photo_problem, parts.suggested],
         **PRIVATE,
+    )
+    model_chosen = photo_read.then(
+        use_suggestion,
+        inputs=[parts.suggested, session.is_model_chosen, session.model],
+        inputs_kwargs=settings,
+        outputs=[parts.model_reason, session.model, *settings.values()],
+        **IMMEDIATE,
     )
     clip_read = latest(
         [parts.clip.change, parts.motion.change],
@@ -116,7 +128,7 @@ def _wire_files(parts: InputsParts, session: Session) -> None:
     files.append(settings["live_photo"])
     outputs = [parts.analyse, parts.reason, parts.valid]
     # One event that starts again when anything has changed meanwhile: of several, the last to end could be outdated.
-    for event in (photo_read.then, clip_read.then, parts.consent.change, settings["live_photo"].change):
+    for event in (model_chosen.then, clip_read.then, parts.consent.change, settings["live_photo"].change):
         event(None, js="() => Math.random()", outputs=parts.touched, **IMMEDIATE)
     latest([parts.touched.change], handlers.ready, inputs=files, outputs=outputs, **SETTING_STATE)
     for gone in (parts.photo.clear, parts.clip.clear, parts.photo.upload, parts.clip.upload):
@@ -173,7 +185,8 @@ def _add_photo() -> dict[str, Any]:
             elem_id="photo",
         )
         photo_note = gr.HTML(padding=False, elem_id="photo-note")
-    return {"photo": photo, "photo_note": photo_note}
+        model_reason = gr.HTML(padding=False, elem_id="model-reason")
+    return {"photo": photo, "photo_note": photo_note, "model_reason": model_reason}
 
 
 def _add_clip(defaults: AnimationSettings) -> dict[str, Any]:

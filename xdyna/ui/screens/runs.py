@@ -16,7 +16,7 @@ from xdyna.ui.stepper import screen
 
 SCRIPT = (Path(__file__).parents[1] / "static" / "runs.js").read_text(encoding="utf-8")
 DROP_HEIGHT_PX = 150
-REMEMBER = f"(...values) => Object.fromEntries({list(handlers.REMEMBERED)}.map((name, k) => [name, values[k]]))"
+REMEMBER = f"(...values) => Object.fromEntries({[*handlers.REMEMBERED, 'model']}.map((name, k) => [name, values[k]]))"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +53,12 @@ def browser_state(key: str, empty: Any) -> gr.BrowserState:
     return gr.BrowserState(empty, storage_key=key, secret="xdyna")
 
 
-def wire_runs(parts: RunsParts, session: Session, model: str, generate: GenerateParts, page: gr.Blocks) -> None:
+def wire_runs(parts: RunsParts, session: Session, generate: GenerateParts, page: gr.Blocks) -> None:
     """Connects the screen.
 
     Args:
         parts: from `add_runs`.
         session: shared components.
-        model: a key of `BACKENDS`.
         generate: where results are shown.
         page: whose loading brings back what the browser keeps.
     """
@@ -69,16 +68,24 @@ def wire_runs(parts: RunsParts, session: Session, model: str, generate: Generate
     )
     chosen = components(handlers.CHOSEN, session, parts, generate)
     parts.cards.click(handlers.choose, inputs=session.runs, outputs=chosen, **IMMEDIATE)
-    restored = [*form, parts.status, session.stepper, parts.file]
+    chosen_model = [session.model, session.is_model_chosen]
+    restored = [*form, *chosen_model, parts.status, session.stepper, parts.file]
 
-    def use_settings(kept: Any, event: gr.EventData) -> tuple[Any, ...]:
+    def use_settings(model: str, kept: Any, event: gr.EventData) -> tuple[Any, ...]:
         return handlers.use_settings(model, kept, names, event)
 
-    parts.cards.click(use_settings, inputs=session.runs, outputs=restored, **IMMEDIATE)
-    restore = partial(handlers.restore, model, names=names)
-    parts.file.upload(restore, inputs=parts.file, outputs=restored, **IMMEDIATE)
+    parts.cards.click(use_settings, inputs=[session.model, session.runs], outputs=restored, **IMMEDIATE)
+    restore = partial(handlers.restore, names=names)
+    parts.file.upload(restore, inputs=[session.model, parts.file], outputs=restored, **IMMEDIATE)
 
     saved: list[Any] = [session.settings[name] for name in handlers.REMEMBERED]
-    page.load(handlers.remembered, inputs=parts.saved, outputs=saved, **IMMEDIATE)
+    page.load(handlers.remembered, inputs=[session.model, parts.saved], outputs=saved, **IMMEDIATE)
     page.load(history.cards, inputs=session.runs, outputs=parts.cards, **IMMEDIATE)
-    gr.on([item.change for item in saved], None, inputs=saved, outputs=parts.saved, js=REMEMBER, **IMMEDIATE)
+    gr.on(
+        [item.change for item in saved],
+        None,
+        inputs=[*saved, session.model],
+        outputs=parts.saved,
+        js=REMEMBER,
+        **IMMEDIATE,
+    )
