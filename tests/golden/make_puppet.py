@@ -5,15 +5,18 @@
 Run it when Puppet is meant to look different, look at the picture, and commit it.
 """
 
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
 
 from xdyna.puppet.figure import Figure, build_figure
 from xdyna.puppet.motion import rest_skeleton
+from xdyna.puppet.plate import PlateFiller
 from xdyna.puppet.skeleton import Array
-from xdyna.schema import Image
+from xdyna.schema import Floats, Image, Pose
 from xdyna.world import render_clip
 
 SEED, HEIGHT, WIDTH = 903, 224, 128
@@ -26,7 +29,9 @@ def sheet() -> Image:
     clip = render_clip(SEED, num_frames=1, height=HEIGHT, width=WIDTH)
     rest = rest_skeleton(clip.pose, clip.pose, (HEIGHT, WIDTH))
     points = clip.face_landmarks[0]
-    figure = _built(clip.frames[0], clip.pose, rest, points)
+    patient = partial(PlateFiller, time_limit_s=600)  # a busy machine must not change the background
+    with patch("xdyna.puppet.figure.PlateFiller", patient):
+        figure = _built(clip.frames[0], clip.pose, rest, points)
     smile = np.zeros((68, 2))
     smile[[48, 54], 0] = -0.12, 0.12
     smile[55:60, 1] = 0.2
@@ -48,7 +53,7 @@ def _turned(skeleton: Array, limb: tuple[int, ...], degrees: float) -> Array:
     return moved
 
 
-def _built(photo: Image, pose, rest: Array, points) -> Figure:  # type: ignore[no-untyped-def]
+def _built(photo: Image, pose: Pose, rest: Array, points: Floats) -> Figure:
     stages = build_figure(photo, pose, rest, lambda: points)
     while True:
         try:

@@ -122,7 +122,7 @@ def hand_on_the_belly(shown: bool) -> dict[str, np.ndarray]:
     """The textures of a person whose left hand lies on the belly, says the pose; before it, or hidden behind."""
     rest = rest_skeleton(still(903), still(903), (HEIGHT, WIDTH))
     middle = rest[[2, 5, 8, 11]].mean(axis=0)
-    rest[6], rest[7], rest[19] = middle + (10, -20), middle + (4, -4), middle + (-4, 8)
+    rest[6], rest[7], rest[19] = middle + np.array([[10, -20], [4, -4], [-4, 8]])
     photo, matte = drawn(903).frames[0].copy(), drawn(903).person_mask[0].astype(np.float32)
     if shown:
         start, end = rest[[6, 19]].round().astype(int).tolist()

@@ -19,11 +19,8 @@ HEM = 0.1  # the body goes on below the point where the legs part by this, the l
 HIP_WIDTH = 0.16  # half width of what the body shows of a leg, in body sizes
 SHOULDER = 0.75  # radius of the part of the shoulder that body and arm both show, in half widths of the arm
 LEAST_COVERED = 0.5  # of a bone must lie on the person
-SAME_COLOUR, MOSTLY, LEAST_PX = (
-    10.0,
-    0.8,
-    8,
-)  # in CIELAB; share of a hidden arm's bones on the torso; pixels to judge by
+SAME_COLOUR = 10.0  # in CIELAB
+MOSTLY, LEAST_PX = 0.8, 8  # share of a hidden arm's bones on the torso, and pixels to judge their colour by
 CORE, RIM, ARM_ROUNDS = 0.25, 1.25, 2  # half widths of an arm between which its colour decides where it ends
 HEAD_WIDTHS = (0.2, 0.34)  # half widths of neck and head, in body sizes
 
@@ -53,7 +50,7 @@ class Anatomy:
             name: tuple(_half_width(bone, rest, depth, self.size) for bone in bones)
             for name, bones in self.limbs.items()
         }
-        lab = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+        lab = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2Lab).astype(np.float32)
         for name in [name for name in self.limbs.keys() & ARM_NAMES if self._hidden(name, lab)]:
             del self.limbs[name]
 

@@ -63,12 +63,14 @@ def cut_layers(photo: Image, matte: Floats, plate: Image, rest: Array, shown: Ma
         both = masks[name] & np.any([masks[other] for other in on_it] or [above], axis=0)
         hidden = above & (alpha >= OPAQUE)
         # What shines through must not be laid on twice; along the edge of another layer the colours are mixed.
-        own = np.where(hidden & both, 1, np.where(above, 0, shares[name]))
+        own = np.where(hidden & both, np.float32(1), np.where(above, np.float32(0), shares[name]))
         under = hidden & ~both & _reach(anatomy, name, own > 0.5)
-        own = np.where((own > 0) & ~above & (covered < alpha), 1, own)  # nothing fades where nothing is below
+        # Nothing fades where nothing is below.
+        own = np.where((own > 0) & ~above & (covered < alpha), np.float32(1), own)
         texture = _texture(photo, seen, alpha * own, under)
         through = 1 - texture[..., 3] / np.float32(255)
-        seen, covered = texture[..., :3] + through[..., None] * seen, 1 - through * (1 - covered)
+        seen = (texture[..., :3] + through[..., None] * seen).astype(np.float32)
+        covered = (1 - through * (1 - covered)).astype(np.float32)
         bones, widths, ends = anatomy.bones_of(name)
         layers.append(Layer(name=name, texture=texture, bones=bones, widths=widths, ends=ends))
     return layers

@@ -21,8 +21,8 @@ def check_postures(photo: Floats, driver: Floats) -> None:
     difference = (lean_deg(photo) - lean_deg(driver) + 180) % 360 - 180
     if abs(difference) > MAX_LEAN_DEG:
         raise InputError(
-            f"The person in the photo leans {abs(difference):.0f}° differently from the one in the clip; Puppet follows "
-            f"up to {MAX_LEAN_DEG:.0f}°. Turn the photo, or choose a clip of the same posture."
+            f"The person in the photo leans {abs(difference):.0f}° differently from the one in the clip; Puppet "
+            f"follows up to {MAX_LEAN_DEG:.0f}°. Turn the photo, or choose a clip of the same posture."
         )
     if np.isfinite(driver).any() and seen_from_behind(photo) != seen_from_behind(driver):
         raise InputError(

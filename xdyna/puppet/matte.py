@@ -14,8 +14,9 @@ from xdyna.schema import Floats, Image, InputError, Pose
 MIN_PERSON_PX = 120
 WORKING_SIDE_PX = 448  # GrabCut's cost grows with the pixels, its answer hardly
 NUM_ROUNDS = 4
-LIKELY, SURE = 0.5, 0.9  # opinions of the network
+LIKELY, LIKELY_FAR, SURE = 0.5, 0.75, 0.9  # opinions of the network; the second far from the pose
 SURE_BONE = 0.035  # half width of what surely is the person around a bone, in body sizes
+TRUSTED = 0.02  # how far from the drawn pose the network is believed at once, in body sizes
 NEAR = 0.08  # how far clothes and hair reach beyond the drawn pose, in body sizes
 HAIR_RADIUS, HAIR_EPSILON = 6, 40.0  # of the guided filter, for a picture of WORKING_SIDE_PX; levels squared
 GAIN = 1.7  # of the soft edge: a filter this wide leaves a veil
@@ -98,10 +99,14 @@ def _grab(small: Image, pose: Pose, opinion: Floats) -> NDArray[np.bool_]:
     """Return GrabCut's answer, `(height, width)`."""
     size = (small.shape[0], small.shape[1])
     drawn, unit = person_masks(pose, size)[0], body_size(pose.body[0])
-    near = _grown((drawn > 0.3) | (opinion > LIKELY), NEAR * unit)
+    # Far from the pose the network must be sure: it often takes what has the clothes' colour along.
+    person = np.maximum(
+        0.6 * drawn, np.where(_grown(drawn > 0.3, TRUSTED * unit) | (opinion > LIKELY_FAR), opinion, 0)
+    )
+    near = _grown((drawn > 0.3) | (person > LIKELY), NEAR * unit)
     labels = np.full(size, cv2.GC_BGD, np.uint8)
     labels[near] = cv2.GC_PR_BGD
-    labels[near & (np.maximum(0.6 * drawn, opinion) > LIKELY)] = cv2.GC_PR_FGD
+    labels[near & (person > LIKELY)] = cv2.GC_PR_FGD
     # Dark hair before a dark background has no colour of its own; elsewhere the network closes gaps between limbs.
     labels[(opinion > SURE) & _head_region(size, pose)] = cv2.GC_FGD
     _draw_sure(labels, pose, unit, opinion)

@@ -46,13 +46,13 @@ class PlateFiller:
         """Return the plate, `(height, width, 3)` uint8 RGB: the photo outside the person, to the bit."""
         self._thread.join()
         if self._source is None:
-            filled = _smooth_filling(self._photo, self._small_hole)
+            filled = _smooth_filling(self._photo, self._small_hole).astype(np.float32)
         else:
-            filled = _copied(self._photo, self._source) + self._tones(self._source)
+            filled = _copied(self._photo, self._source).astype(np.float32) + self._tones(self._source)
         rim = cv2.dilate(self._matte, np.ones((3, 3), np.uint8))  # a line of the person would stay behind
         # Where the person shines through, so does the photo: what is left of its rim would else move with the person.
         share = np.clip((rim - CLEAR) / (OPAQUE - CLEAR), 0, 1)[..., None]
-        plate = self._photo + share * (filled.astype(np.float32) - self._photo)
+        plate = self._photo + share * (filled - self._photo)
         return np.round(np.clip(plate, 0, 255)).astype(np.uint8)
 
     def _tones(self, source: NDArray[np.int32]) -> Floats:
