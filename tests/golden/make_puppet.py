@@ -29,7 +29,7 @@ def sheet() -> Image:
     clip = render_clip(SEED, num_frames=1, height=HEIGHT, width=WIDTH)
     rest = rest_skeleton(clip.pose, clip.pose, (HEIGHT, WIDTH))
     points = clip.face_landmarks[0]
-    patient = partial(PlateFiller, time_limit_s=600)  # a busy machine must not change the background
+    patient = partial(PlateFiller, patience_s=600)  # a busy machine must not change the background
     with patch("xdyna.puppet.figure.PlateFiller", patient):
         figure = _built(clip.frames[0], clip.pose, rest, points)
     smile = np.zeros((68, 2))

@@ -1,5 +1,9 @@
 """The background without the person."""
 
+import io
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +54,15 @@ def test_a_crash_of_the_shift_map_leaves_a_smooth_filling(
     monkeypatch.setattr(plate, "PROGRAM", program)
     photo = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     photo[disc(60) > 0] = 255
-    made = PlateFiller(photo, disc(60), time_limit_s=0.5).result()
+    made = PlateFiller(photo, disc(60), patience_s=0.5).result()
     assert np.abs(made[disc(60) >= 1].astype(int) - 90).max() < 8  # of OpenCV's own rounding
     assert "filled smoothly" in caplog.text
+
+
+def test_the_shift_map_is_given_up_after_its_processor_time_however_busy_the_machine_is() -> None:
+    question = io.BytesIO()
+    picture, hole = np.random.default_rng(0).integers(0, 255, (448, 256, 3), np.uint8), np.zeros((448, 256), bool)
+    hole[40:400, 40:200] = True  # takes minutes
+    np.savez(question, picture=picture, hole=hole)
+    done = subprocess.run([sys.executable, plate.PROGRAM, "1"], input=question.getvalue(), capture_output=True)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")

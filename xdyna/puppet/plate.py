@@ -17,7 +17,7 @@ from xdyna.schema import Floats, Image, Mask
 WORKING_SIDE_PX, WORKING_HOLE_PX = 192, 5000  # the cost of the shift map grows faster than its hole
 MARGIN = 4 / 896  # around the matte, in longer sides of the picture: nothing is copied from the person's rim
 CLEAR, OPAQUE = 0.15, 0.5  # mattes up to which all, and above which nothing of the photo is left in the plate
-TIME_LIMIT_S = 20.0
+PROCESSOR_TIME_S, PATIENCE_S = 20, 90.0  # the second bounds the wait on a machine that is busy with other work
 PROGRAM = Path(__file__).with_name("shift_map.py")
 
 logger = logging.getLogger(__name__)
@@ -29,14 +29,14 @@ class PlateFiller:
     Args:
         photo: The picture, `(height, width, 3)` uint8 RGB.
         matte: The person's opacity, `(height, width)` in 0..1.
-        time_limit_s: The seconds after which a plain smooth filling does instead.
+        patience_s: The seconds after which a plain smooth filling does instead.
         hole_px: The pixels of the person, at most, at the size at which the filling is looked for: fewer are quicker.
     """
 
     def __init__(
-        self, photo: Image, matte: Floats, time_limit_s: float = TIME_LIMIT_S, hole_px: int = WORKING_HOLE_PX
+        self, photo: Image, matte: Floats, patience_s: float = PATIENCE_S, hole_px: int = WORKING_HOLE_PX
     ) -> None:
-        self._photo, self._matte, self._time_limit_s = photo, matte, time_limit_s
+        self._photo, self._matte, self._patience_s = photo, matte, patience_s
         self._source: NDArray[np.int32] | None = None
         self._small_hole = _shrunk_hole(_rim(matte), hole_px)
         self._thread = Thread(target=self._ask, daemon=True)
@@ -70,10 +70,10 @@ class PlateFiller:
         np.savez(question, picture=small, hole=self._small_hole)
         try:
             done = subprocess.run(
-                [sys.executable, "-P", str(PROGRAM)],
+                [sys.executable, "-P", str(PROGRAM), str(PROCESSOR_TIME_S)],
                 input=question.getvalue(),
                 capture_output=True,
-                timeout=self._time_limit_s,
+                timeout=self._patience_s,
                 check=True,
             )
             self._source = np.load(io.BytesIO(done.stdout))
