@@ -286,7 +286,7 @@ def test_comparisons_go_on_where_there_is_room(
     (folder,) = roomy.iterdir()
     assert f"{output} is not complete. Move the rest from {folder} to" in capsys.readouterr().err
     assert [path.name for path in output.iterdir()] == ["1.mp4"]
-    assert sorted(path.name for path in folder.iterdir()) == ["2.mp4", "comparison.json", "comparison.mp4"]
+    assert sorted(path.name for path in folder.iterdir()) == ["2.mp4", "3.mp4", "comparison.json", "comparison.mp4"]
 
 
 def test_a_run_without_room_for_checkpoints_ends_and_says_so(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def event(**data: Any) -> gr.EventData:
 
 def backdrop(text: str = "") -> Backdrop:
     """What the editor of a photo that was not analysed yet keeps."""
-    kept, _, _ = show(str(EXAMPLES / "sea_photo.png"), None, "puppet", text, None)
+    kept, *_ = show(str(EXAMPLES / "sea_photo.png"), None, "puppet", text, None)
     assert isinstance(kept, Backdrop)
     return kept
 
@@ -76,12 +76,22 @@ def test_there_are_at_most_eight() -> None:
 
 def test_the_editor_shows_the_photo_with_an_arrow_and_a_button_for_each() -> None:
     text = f"{ONE}; 0.1,0.6,0.5,0.6,0.06,sway"
-    kept, shown, panel = show(str(EXAMPLES / "sea_photo.png"), None, "puppet", text, None)
+    kept, shown, panel, _ = show(str(EXAMPLES / "sea_photo.png"), None, "puppet", text, None)
     assert panel["visible"] is True
     assert len(re.findall(r'<line class="flow-arrow (flow|sway)"', shown)) == 2
     assert re.findall(r'data-remove="(\d)"', shown) == ["1", "2"]
     again = show(str(EXAMPLES / "sea_photo.png"), None, "puppet", ONE, kept)
     assert again[0] is kept  # the photo is not read anew for every arrow
+
+
+@pytest.mark.parametrize("is_drawn", [True, False])
+def test_arrows_go_with_the_photo_they_were_drawn_on_and_those_of_a_recipe_stay(is_drawn: bool) -> None:
+    kept = backdrop()
+    if is_drawn:
+        edit("", 0.06, "flow", kept, event(start=[0.1, 0.2], end=[0.5, 0.2]))
+    assert is_skipped(show(kept.photo, None, "puppet", ONE, kept)[3])
+    setting = show(str(EXAMPLES / "meadow_photo.png"), None, "puppet", ONE, kept)[3]
+    assert setting == "" if is_drawn else is_skipped(setting)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +106,7 @@ def test_the_editor_shows_the_photo_with_an_arrow_and_a_button_for_each() -> Non
 def test_where_there_is_nothing_to_draw_on_it_says_so(
     photo: str | None, model: str, text: str, said: str, visible: bool | str
 ) -> None:
-    _, shown, panel = show(photo and str(EXAMPLES / photo), None, model, text, None)
+    _, shown, panel, _ = show(photo and str(EXAMPLES / photo), None, model, text, None)
     assert said in shown and panel["visible"] == visible
 
 

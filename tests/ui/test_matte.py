@@ -16,7 +16,7 @@ from backends.tiny_backends import HEIGHT, WIDTH
 from ui.test_sight import analysis
 
 from xdyna.photo.mask import encode_mask, read_mask
-from xdyna.schema import InputError
+from xdyna.schema import Conditions, InputError
 from xdyna.ui.handlers import matte as handlers
 from xdyna.ui.handlers.matte import CHANGED, SHOWN, paint, painted, read_points, show_matte, start_over, upload
 from xdyna.ui.job_events import updates
@@ -104,6 +104,15 @@ def test_a_file_that_is_no_such_mask_is_refused(tmp_path: Path, content: bytes, 
     with pytest.raises(InputError, match=message):
         read_mask(tmp_path / "mask.png", (HEIGHT, WIDTH))
     assert set(changes(upload(corrected(), str(tmp_path / "mask.png")))) == {"matte_status"}
+
+
+def test_a_file_helps_where_the_program_finds_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(conditions: Conditions) -> None:
+        raise InputError("Nobody was found.")
+
+    monkeypatch.setattr(handlers, "photo_matte", refuse)
+    (tmp_path / "mask.png").write_bytes(encode_mask(SQUARE))
+    assert changes(upload(corrected(None), str(tmp_path / "mask.png")))["analysis"].conditions.matte is not None
 
 
 def test_one_click_brings_back_what_the_program_found() -> None:

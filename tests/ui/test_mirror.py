@@ -86,6 +86,12 @@ def camera() -> list[bytes]:
     return [jpeg(frame) for frame in [frames[0]] * 14 + frames]
 
 
+def progressive(picture: Image) -> bytes:
+    content = io.BytesIO()
+    PIL.Image.fromarray(picture).save(content, "JPEG", progressive=True)
+    return content.getvalue()
+
+
 def jpeg(picture: Image, format: str = "JPEG") -> bytes:
     file = io.BytesIO()
     PIL.Image.fromarray(picture).save(file, format)
@@ -127,6 +133,7 @@ def shown_to(mirror: Mirror, clock: Clock, pictures: list[bytes], fps: float = 1
         pytest.param(jpeg(black(128, 128), "PNG"), id="PNG"),
         pytest.param(jpeg(black(6000, 6000)), id="many pixels in few bytes"),
         pytest.param(jpeg(black(32, 640)), id="a strip"),
+        pytest.param(progressive(black(128, 128)), id="several passes over all pixels"),
     ],
 )
 def test_a_picture_that_is_none_is_refused(content: bytes) -> None:
@@ -264,7 +271,7 @@ def test_the_job_has_the_mirror_on_and_off_and_what_is_kept_is_a_result_like_oth
                 client.post(f"/xdyna/mirror/{ticket}", content=picture)
         assert MIRRORS.find(ticket) is None
         before = set(tmp_path.rglob("*.*"))
-        kept = dict(zip(handlers.KEPT, handlers.keep(mirror, analysis), strict=True))
+        kept = dict(zip(handlers.KEPT, handlers.keep((mirror, analysis)), strict=True))
         made, run = Path(kept["video"]), kept["result"]
         assert {path.name for path in set(tmp_path.rglob("*.*")) - before} == {"xdyna.mp4", "xdyna.json", "xdyna.jpg"}
         recipe = read_recipe(made)
@@ -274,5 +281,5 @@ def test_the_job_has_the_mirror_on_and_off_and_what_is_kept_is_a_result_like_oth
         assert len(video) == recipe.num_frames and len(video) / video.fps <= KEPT_S
 
 
-def test_nothing_is_kept_where_nothing_was(analysis: Analysis) -> None:
-    assert "There is nothing to keep yet" in str(handlers.keep(None, analysis))
+def test_nothing_is_kept_where_nothing_was() -> None:
+    assert "There is nothing to keep yet" in str(handlers.keep(None))

@@ -8,11 +8,11 @@ import threading
 import gradio as gr
 
 from xdyna.backends import BACKENDS
-from xdyna.ui import fragments
 from xdyna.ui.api import add_endpoints
 from xdyna.ui.blocks import PageBlocks
 from xdyna.ui.examples import FOLDER as EXAMPLES_FOLDER
 from xdyna.ui.gpu import RUN_QUEUE
+from xdyna.ui.handlers.model_choice import header_of
 from xdyna.ui.job_events import IMMEDIATE
 from xdyna.ui.jobs import ANALYSIS_QUEUE
 from xdyna.ui.language import add_languages
@@ -71,7 +71,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         PageBlocks(QUEUES, title="X-Dyna", analytics_enabled=False) as demo,
         gr.Column(elem_classes="xdyna"),
     ):
-        header = gr.HTML(_header(model), padding=False)
+        header = gr.HTML(header_of(model), padding=False)
         add_languages()
         stepper = add_stepper()
         inputs, check, generate = add_inputs(spec.defaults), add_check(spec.defaults), add_generate(model)
@@ -79,6 +79,7 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         gr.HTML(f'<p class="privacy">{privacy(server_settings())}</p>', padding=False)
         settings = inputs.settings | check.settings | generate.settings
         session = Session(
+            header=header,
             stepper=stepper,
             photo=inputs.photo,
             clip=inputs.clip,
@@ -97,7 +98,6 @@ def build_demo(model: str | None = None) -> gr.Blocks:
         wire_generate(generate, session)
         wire_compare(compare, session)
         wire_runs(runs, session, generate, demo)
-        generate.model.change(_header, inputs=generate.model, outputs=header, **IMMEDIATE)
         add_endpoints(session)
         demo.load(VISITED.set, **IMMEDIATE)
     return demo.queue(max_size=MAX_EVENTS)
@@ -147,11 +147,6 @@ def launch(*, host: str | None = None, port: int | None = None, share: bool = Fa
     if block:
         demo.block_thread()
     return demo
-
-
-def _header(model: str) -> str:
-    backend = BACKENDS[model]
-    return fragments.header(backend.title, backend.notice, is_ready(model))
 
 
 def _warm_up_later(model: str) -> None:

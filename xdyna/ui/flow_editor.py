@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xdyna.flows import MAX_FLOWS, Flow
+from xdyna.flows import MAX_FLOWS, MIN_LENGTH, Flow
 from xdyna.schema import Floats, Image
 from xdyna.ui.pictures import data_uri
 
 PICTURE_HEIGHT_PX = 448
 STILL = 0.45  # of its brightness that is left of what stands still
 NAMES = {"flow": "flows", "sway": "sways"}
-DRAW = """
+DRAW = (
+    f"const MIN_LENGTH = {MIN_LENGTH};"
+    + """
 const place = (event) => {
   const box = element.querySelector("svg").getBoundingClientRect();
   const share = (value) => Math.min(1, Math.max(0, value));
@@ -35,7 +37,9 @@ element.addEventListener("pointermove", (event) => {
 });
 element.addEventListener("pointerup", (event) => {
   if (!start) return;
-  trigger("select", { start, end: place(event) });
+  const end = place(event), line = element.querySelector("svg .drawn");
+  if (line) ["x1", "y1", "x2", "y2"].forEach((name) => line.removeAttribute(name));
+  if (Math.hypot(end[0] - start[0], end[1] - start[1]) >= MIN_LENGTH) trigger("select", { start, end });
   start = null;
 });
 element.addEventListener("pointercancel", () => { start = null; });
@@ -44,6 +48,7 @@ element.addEventListener("click", (event) => {
   if (button) trigger("select", { remove: Number(button.dataset.remove) });
 });
 """
+)
 """Tells the server what was drawn, `start` and `end` in 0..1 of the photo, or the number of an arrow to `remove`."""
 
 

@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from xdyna.photo.read import JPEG_SCAN
 from xdyna.schema import Image, InputError, Video
 from xdyna.ui.fair_queue import FairQueue
 from xdyna.ui.server_settings import server_settings
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 PATH = "/xdyna/mirror/{ticket}"
 STATE_HEADER = "X-Mirror-State"
+MAX_PICTURE_SCANS = 3  # one for each channel; each costs a pass over all pixels
 MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MIN_PICTURE_SIDE_PX = 512 * 2**10, 1280 * 720, 64
 MAX_IN_WORK = 2
 """Pictures of one mirror: one is looked at while the one before it is drawn."""
@@ -200,6 +202,8 @@ def read_picture(content: bytes) -> Image:
     """
     try:
         with PIL.Image.open(io.BytesIO(content), formats=("JPEG",)) as picture:
+            if picture.info.get("progressive") or len(JPEG_SCAN.findall(content)) > MAX_PICTURE_SCANS:
+                raise InputError("A picture of the camera must be a plain JPEG, stored in one pass.")
             width, height = picture.size
             if width * height > MAX_PICTURE_PIXELS or min(width, height) < MIN_PICTURE_SIDE_PX:
                 raise InputError(

@@ -41,6 +41,7 @@ class Session:
     """Components that more than one screen uses; each has a value per visitor.
 
     Attributes:
+        header: the top of the page, which names the model.
         stepper: its value is the name of the screen that is shown; an event that sets it goes there.
         photo: path of the photo, or None.
         clip: path of the driving clip, or None.
@@ -55,6 +56,7 @@ class Session:
         runs: what was made in this browser, newest first, as `history.read_runs` reads it; it outlives a reload.
     """
 
+    header: gr.HTML
     stepper: gr.HTML
     photo: gr.Image
     clip: gr.Video

@@ -129,7 +129,8 @@ def run_comparison(
             elif isinstance(event, Progress):
                 yield updates(JOB, status=fragments.progress(event))
             elif isinstance(event, Analysis):
-                yield updates(JOB, status=fragments.message("Loading the model…"), analysis=event)
+                new = {} if event is analysis else {"analysis": event}  # the mask may have been corrected meanwhile
+                yield updates(JOB, status=fragments.message("Loading the model…"), **new)
             elif isinstance(event, Refusal):
                 refusals.append(event)
             else:

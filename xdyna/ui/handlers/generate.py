@@ -85,7 +85,7 @@ def generate(
         BACKENDS[model].check(read)
         expected = predict(model, read, _num_frames(analysis, read))
         prepare = showing(analysed(photo, clip, motion, consent, analysis, read), JOB)
-        run = partial(_run, settings=read, model=model)
+        run = partial(_run, before=analysis, settings=read, model=model)
         with closing(prepared_in_turn(prepare, run, expected.seconds, visitor())) as events:  # type: ignore[type-var]
             for event in events:
                 if isinstance(event, Made):
@@ -194,14 +194,18 @@ def shown(folder: Path, recipe: Recipe) -> dict[str, Any]:
     return {"video": str(files["download_video"]), "caption": fragments.caption(describe(recipe)), **downloadable}
 
 
-def _run(found: Analysis, settings: AnimationSettings, model: str) -> Iterator[Updates | Made]:
+def _run(
+    found: Analysis, before: Analysis | None, settings: AnimationSettings, model: str
+) -> Iterator[Updates | Made]:
     """What is done while nobody else computes."""
     ticket = Event()
-    animating = {
+    animating: dict[str, Any] = {
         "stop": gr.update(visible=fragments.HIDDEN),
         "finish": gr.update(visible=True, interactive=True, value=FINISH),
     }
-    yield updates(JOB, status=fragments.message("Loading the model…"), analysis=found, ticket=ticket, **animating)
+    if found is not before:  # else the visitor may have corrected the mask while this waited
+        animating["analysis"] = found
+    yield updates(JOB, status=fragments.message("Loading the model…"), ticket=ticket, **animating)
     with closing(throttled(animated(found.conditions, settings, model, ticket))) as events:  # type: ignore[type-var]
         for event in events:
             if isinstance(event, Animation):

@@ -40,6 +40,9 @@ class Backdrop:
         person: Where the person is, `(height, width)`.
         crop: The part that becomes the video: left, top, right, bottom in pixels of the picture.
         areas: How far each pixel moves by an arrow, `(height, width)` 0..255: of those that were shown last.
+        drawn: The setting as the visitor made it for this photo, if they did: it goes with the photo. What came with a
+            recipe stays.
+        found: What is suggested for this photo, once it was asked for.
     """
 
     photo: str
@@ -49,27 +52,34 @@ class Backdrop:
     person: Mask
     crop: tuple[int, int, int, int]
     areas: dict[tuple[tuple[float, float], ...], NDArray[np.uint8]] = field(default_factory=dict)
+    drawn: list[str] = field(default_factory=list)
+    found: list[list[Flow]] = field(default_factory=list)
 
 
 def show(
     photo: str | None, analysis: Analysis | None, model: str, text: str, backdrop: Backdrop | None
-) -> tuple[Any, Any, Any]:
-    """The photo with the arrows, for models that have them.
+) -> tuple[Any, Any, Any, Any]:
+    """The photo with the arrows, for models that have them. Arrows that were drawn on another photo go with it.
 
     Returns:
-        What the editor shows, kept for the next time; the editor; and whether its panel is seen.
+        What the editor shows, kept for the next time; the editor; whether its panel is seen; and the setting.
     """
     if not BACKENDS[model].takes("flows"):
-        return None, "", gr.update(visible=fragments.HIDDEN)
+        return None, "", gr.update(visible=fragments.HIDDEN), gr.skip()
+    if backdrop is not None and backdrop.photo != photo and text in backdrop.drawn:
+        text, setting = "", ""
+    else:
+        setting = gr.skip()
     backdrop = _backdrop(photo, analysis, backdrop)
     if backdrop is None:
-        return None, _hint(ADD_PHOTO), gr.update(visible=True)
+        return None, _hint(ADD_PHOTO), gr.update(visible=True), setting
     try:
         flows = _flows(text, backdrop)
     except ValueError as error:
-        return backdrop, fragments.error(f"flows {error}."), gr.update(visible=True)
+        return backdrop, fragments.error(f"flows {error}."), gr.update(visible=True), setting
     hint = FULL if len(flows) == MAX_FLOWS else HINT
-    return backdrop, _hint(hint) + editor(backdrop.picture, flows, _moving(flows, backdrop)), gr.update(visible=True)
+    shown = _hint(hint) + editor(backdrop.picture, flows, _moving(flows, backdrop))
+    return backdrop, shown, gr.update(visible=True), setting
 
 
 def edit(text: str, speed: float, kind: Any, backdrop: Backdrop | None, event: gr.EventData) -> Any:
@@ -83,7 +93,7 @@ def edit(text: str, speed: float, kind: Any, backdrop: Backdrop | None, event: g
             (x0, y0), (x1, y1) = event.start, event.end
             start, end = (float(x0), float(y0)), (float(x1), float(y1))
             flows.append(Flow(start=start, end=end, speed=float(speed), kind=kind))
-        return flows_text(flows[:MAX_FLOWS])
+        return _drawn(flows[:MAX_FLOWS], backdrop)
     except (AttributeError, TypeError, ValueError):
         return gr.skip()
 
@@ -91,7 +101,7 @@ def edit(text: str, speed: float, kind: Any, backdrop: Backdrop | None, event: g
 def tune(text: str, speed: float, kind: Any, backdrop: Backdrop | None) -> Any:
     """Give the newest arrow another speed or kind. Returns the setting."""
     flows = _readable(text, backdrop)
-    return flows_text([*flows[:-1], replace(flows[-1], speed=float(speed), kind=kind)]) if flows else gr.skip()
+    return _drawn([*flows[:-1], replace(flows[-1], speed=float(speed), kind=kind)], backdrop) if flows else gr.skip()
 
 
 def suggest(text: str, backdrop: Backdrop | None) -> tuple[Any, str]:
@@ -103,7 +113,15 @@ def suggest(text: str, backdrop: Backdrop | None) -> tuple[Any, str]:
     added = [flow for flow in _suggested(backdrop) if _value_at(moving, flow) < 0.5]
     if not added:
         return gr.skip(), _hint(NOTHING_FOUND)
-    return flows_text([*flows, *added][:MAX_FLOWS]), ""
+    return _drawn([*flows, *added][:MAX_FLOWS], backdrop), ""
+
+
+def _drawn(flows: list[Flow], backdrop: Backdrop | None) -> str:
+    """Return the setting for arrows that were made for a photo, and remember that they were."""
+    text = flows_text(flows)
+    if backdrop is not None:
+        backdrop.drawn[:] = [text]
+    return text
 
 
 def _backdrop(photo: str | None, analysis: Analysis | None, known: Backdrop | None) -> Backdrop | None:
@@ -125,7 +143,10 @@ def _backdrop(photo: str | None, analysis: Analysis | None, known: Backdrop | No
         mask = person_masks(conditions.reference_pose, conditions.size)[0]
         person[top:bottom, left:right] = cv2.resize(mask, (right - left, bottom - top)) > 0.02
     scenery = continued(picture, ~person)
-    return Backdrop(photo=photo, conditions=conditions, picture=picture, scenery=scenery, person=person, crop=crop)
+    drawn = known.drawn if known is not None and known.photo == photo else []
+    return Backdrop(
+        photo=photo, conditions=conditions, picture=picture, scenery=scenery, person=person, crop=crop, drawn=drawn
+    )
 
 
 def _flows(text: str, backdrop: Backdrop | None) -> list[Flow]:
@@ -150,6 +171,8 @@ def _readable(text: str, backdrop: Backdrop | None) -> list[Flow]:
 
 def _suggested(backdrop: Backdrop) -> list[Flow]:
     """Return suggestions for the part of the photo that becomes the video, in 0..1 of the photo."""
+    if backdrop.found:
+        return backdrop.found[0]
     left, top, right, bottom = backdrop.crop
     part = slice(top, bottom), slice(left, right)
     size = np.array(backdrop.picture.shape[1::-1])
@@ -159,7 +182,8 @@ def _suggested(backdrop: Backdrop) -> list[Flow]:
         return float(x), float(y)
 
     found = suggest_flows(backdrop.scenery[part])
-    return [replace(flow, start=on_photo(flow.start), end=on_photo(flow.end)) for flow in found]
+    backdrop.found[:] = [[replace(flow, start=on_photo(flow.start), end=on_photo(flow.end)) for flow in found]]
+    return backdrop.found[0]
 
 
 def _moving(flows: list[Flow], backdrop: Backdrop) -> Floats:

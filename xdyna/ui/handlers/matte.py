@@ -1,9 +1,9 @@
 """The cut-out of the photo's person on the screen Check: shown, corrected with a brush, downloaded and uploaded."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import gradio as gr
@@ -76,7 +76,12 @@ def paint(analysis: Analysis | None, tool: str, size: float, event: gr.EventData
     if analysis is None:
         return updates(CHANGED)
     points = read_points(event._data)
-    return _changed(analysis, lambda matte: painted(matte, points, tool == ADD, size / 100 * max(matte.shape)))
+
+    def stroke() -> Floats:
+        matte = photo_matte(analysis.conditions)
+        return painted(matte, points, tool == ADD, size / 100 * max(matte.shape))
+
+    return _changed(analysis, stroke)
 
 
 def read_points(data: object) -> Floats:
@@ -118,7 +123,7 @@ def upload(analysis: Analysis | None, file: str | None) -> Updates:
     """A mask from a file."""
     if analysis is None or file is None:
         return updates(CHANGED)
-    return _changed(analysis, lambda matte: read_mask(Path(file), (matte.shape[0], matte.shape[1])))
+    return _changed(analysis, lambda: read_mask(Path(file), analysis.conditions.size))
 
 
 def start_over(analysis: Analysis | None) -> Updates:
@@ -128,9 +133,9 @@ def start_over(analysis: Analysis | None) -> Updates:
     return updates(CHANGED, analysis=replace(analysis, conditions=replace(analysis.conditions, matte=None)))
 
 
-def _changed(analysis: Analysis, change: Any) -> Updates:
+def _changed(analysis: Analysis, change: Callable[[], Floats]) -> Updates:
     try:
-        matte = checked_mask(change(photo_matte(analysis.conditions)))
+        matte = checked_mask(change())
     except InputError as error:
         return updates(CHANGED, matte_status=fragments.error(str(error)))
     return updates(CHANGED, analysis=replace(analysis, conditions=replace(analysis.conditions, matte=matte)))

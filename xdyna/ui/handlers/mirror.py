@@ -40,26 +40,26 @@ def run(photo: str | None, consent: bool, analysis: Analysis | None) -> Iterator
     if analysis is None or analysis.inputs[0] != photo:
         raise InputError("The photo has to be analysed first. Press Analyse again, and start the mirror then.")
     seconds = float(server_settings().mirror_s)
-    with closing(in_turn(_mirroring(analysis.conditions, seconds), seconds, visitor(), MIRROR_QUEUE)) as events:  # type: ignore[type-var]
+    with closing(in_turn(_mirroring(analysis, seconds), seconds, visitor(), MIRROR_QUEUE)) as events:  # type: ignore[type-var]
         for event in events:
             yield updates(JOB, status=_waiting(event)) if isinstance(event, Waiting) else event
 
 
-def keep(mirror: Mirror | None, analysis: Analysis | None) -> Updates:
+def keep(mirroring: tuple[Mirror, Analysis] | None) -> Updates:
     """The button that keeps the last seconds: a video like any other result."""
     try:
-        if mirror is None or analysis is None:
+        if mirroring is None:
             raise InputError("There is nothing to keep yet. Start the mirror, move, and keep the last seconds then.")
-        return _kept(mirror, analysis)
+        return _kept(*mirroring)
     except Exception as error:  # the page's outermost layer: anything else would only show "Error"
         return updates(KEPT, kept_status=fragments.error(explained(error)))
 
 
-def _mirroring(conditions: Conditions, seconds: float) -> Iterator[Updates]:
-    puppet = yield from _built(conditions)
+def _mirroring(analysis: Analysis, seconds: float) -> Iterator[Updates]:
+    puppet = yield from _built(analysis.conditions)
     with MIRRORS.open(puppet, seconds) as mirror:
         on = f"The mirror is on, for {fragments.duration(seconds)} at most."
-        yield updates(JOB, view=mirror.ticket, mirror=mirror, status=fragments.message(on))
+        yield updates(JOB, view=mirror.ticket, mirror=(mirror, analysis), status=fragments.message(on))
         while mirror.seconds_left():
             mirror.wait(LOOK_EVERY_S)
             yield updates(JOB)
@@ -81,26 +81,31 @@ def _built(conditions: Conditions) -> "Generator[Updates, None, LivePuppet]":
 
 
 def _kept(mirror: Mirror, analysis: Analysis) -> Updates:
+    unsaved = UNSAVED.find(mirror.ticket) or _last_seconds(mirror, analysis)
+    folder = UNSAVED.write(mirror.ticket, unsaved)
+    made, (recipe, poster) = str(folder / downloads.VIDEO), unsaved.about
+    return updates(
+        KEPT,
+        kept_status="",
+        video=made,
+        caption=fragments.caption(f"The last {recipe.seconds:.1f} s of the mirror."),
+        download=gr.update(value=made, interactive=True),
+        result=Run.of(folder.name, recipe, poster),
+    )
+
+
+def _last_seconds(mirror: Mirror, analysis: Analysis) -> UnsavedResult:
     video = mirror.clip()
     height, width = video.frames.shape[1:3]
     settings = replace(
         BACKENDS[MODEL].own(analysis.settings), height=height, width=width, num_frames=len(video), fps=video.fps
     )
     seconds = len(video) / video.fps
-    animation = Animation(video=video, controls={}, model=MODEL, revision=REVISION, seconds=seconds)
+    matte = analysis.conditions.matte_hash
+    animation = Animation(video=video, controls={}, model=MODEL, revision=REVISION, seconds=seconds, matte=matte)
     recipe = Recipe.of(animation, settings)
     poster = downloads.poster(video, recipe)
-    files = downloads.main_files(animation, recipe, None)
-    folder = UNSAVED.write((mirror.ticket, seconds), UnsavedResult(files=files, about=(recipe, poster)))
-    made = str(folder / downloads.VIDEO)
-    return updates(
-        KEPT,
-        kept_status="",
-        video=made,
-        caption=fragments.caption(f"The last {seconds:.1f} s of the mirror."),
-        download=gr.update(value=made, interactive=True),
-        result=Run.of(folder.name, recipe, poster),
-    )
+    return UnsavedResult(files=downloads.main_files(animation, recipe, None), about=(recipe, poster))
 
 
 def _waiting(place: Waiting) -> str:

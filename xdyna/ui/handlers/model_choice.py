@@ -9,6 +9,7 @@ import gradio as gr
 from xdyna.backends import BACKENDS
 from xdyna.config import AnimationSettings
 from xdyna.schema import InputError
+from xdyna.ui import fragments
 from xdyna.ui.settings_form import for_backend, read_settings
 from xdyna.weights import is_ready
 
@@ -31,11 +32,17 @@ def model_choices() -> list[tuple[str, str]]:
     ]
 
 
-def show_model(model: str) -> tuple[str, Any]:
-    """Return a model's note, what it can do or why it cannot run here, and whether Generate can be pressed."""
+def show_model(model: str) -> tuple[str, Any, str]:
+    """Return what a model can do or why it cannot run here, whether Generate can be pressed, and the page's header."""
     backend = BACKENDS[model]
     note = "".join(f'<p class="hint">{escape(text)}</p>' for text in (backend.notice, backend.lacking()) if text)
-    return note, gr.update(interactive=is_ready(model))
+    return note, gr.update(interactive=is_ready(model)), header_of(model)
+
+
+def header_of(model: str) -> str:
+    """Return the page's header, which names the model."""
+    backend = BACKENDS[model]
+    return fragments.header(backend.title, backend.notice, is_ready(model))
 
 
 def choose_model(model: str, **settings: Any) -> tuple[Any, ...]:

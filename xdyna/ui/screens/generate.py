@@ -132,9 +132,8 @@ def wire_generate(parts: GenerateParts, session: Session) -> None:
         outputs=[session.is_model_chosen, *form],
         **IMMEDIATE,
     )
-    parts.model.change(
-        model_choice.show_model, inputs=[parts.model], outputs=[parts.model_note, parts.start], **IMMEDIATE
-    )
+    shown = [parts.model_note, parts.start, session.header]
+    parts.model.change(model_choice.show_model, inputs=[parts.model], outputs=shown, **IMMEDIATE)
     latest(
         [
             session.analysis.change,

@@ -86,7 +86,7 @@ def wire_living(parts: LivingParts, session: Session) -> None:
         [session.photo.change, session.analysis.change, session.model.change, parts.flows.change],
         handlers.show,
         inputs=[session.photo, session.analysis, session.model, parts.flows, parts.backdrop],
-        outputs=[parts.backdrop, parts.editor, parts.panel],
+        outputs=[parts.backdrop, parts.editor, parts.panel, parts.flows],
         concurrency_limit=4,
         **PRIVATE,
     )
@@ -99,5 +99,5 @@ def wire_living(parts: LivingParts, session: Session) -> None:
         concurrency_limit=4,
         **PRIVATE,
     )
-    gr.on([parts.clear.click, session.photo.input], lambda: "", outputs=parts.flows, **IMMEDIATE)
+    parts.clear.click(lambda: "", outputs=parts.flows, **IMMEDIATE)
     parts.flows.change(lambda: "", outputs=parts.note, **IMMEDIATE)

@@ -9,7 +9,7 @@ from xdyna.ui import fragments
 from xdyna.ui.handlers import mirror as handlers
 from xdyna.ui.job_events import FEW_AT_ONCE, IMMEDIATE, PRIVATE, components, wire_job
 from xdyna.ui.mirror import FORGET_S, KEPT_S
-from xdyna.ui.session import Session
+from xdyna.ui.session import SESSION_S, Session
 
 STATIC = Path(__file__).parents[1] / "static"
 INTRO = (
@@ -75,7 +75,7 @@ def add_mirror() -> MirrorParts:
         video=video,
         caption=caption,
         download=download,
-        mirror=gr.State(None),
+        mirror=gr.State(None, time_to_live=SESSION_S),
     )
 
 
@@ -93,7 +93,7 @@ def wire_mirror(parts: MirrorParts, session: Session) -> None:
     parts.stop.click(None, js="() => ''", outputs=parts.view, **IMMEDIATE)
     parts.keep.click(
         handlers.keep,
-        inputs=[parts.mirror, session.analysis],
+        inputs=parts.mirror,
         outputs=components(handlers.KEPT, parts, session),
         **PRIVATE,
         **FEW_AT_ONCE,
