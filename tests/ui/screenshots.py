@@ -54,7 +54,7 @@ def tour(page: Page) -> Iterator[str]:
     yield "generate-result"
     go(page, "compare")
     page.locator("#compare").click()
-    expect_text(page, "#compare-status", "Done: 2 videos")
+    expect_text(page, "#compare-status", "Done: 3 videos")
     expect(page.locator("#compare-table table").first.locator("tbody tr")).to_have_count(2)
     page.locator("#player-1 video").wait_for()
     page.get_by_role("slider", name="Frame", exact=True).fill("8")

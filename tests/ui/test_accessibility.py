@@ -76,7 +76,7 @@ def test_axe_finds_nothing_serious_from_the_empty_page_to_the_comparison(
     press(page, "#generate")
     expect_text(page, "#run-status", "Done: 4 frames")
     press(page, "#compare")
-    expect_text(page, "#compare-status", "Done: 2 videos")
+    expect_text(page, "#compare-status", "Done: 3 videos")
     expect(page.locator("#compare-table table")).to_have_count(2)
     reveal(page, "#checks")
     page.get_by_text("Place the driver by hand").click()

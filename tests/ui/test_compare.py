@@ -200,7 +200,7 @@ def test_seek_and_step_are_exact_to_a_frame_and_work_from_the_keyboard(compared:
 
 
 def test_speed_and_loop(compared: Page) -> None:
-    compared.get_by_label("Speed").select_option("0.25")
+    compared.get_by_label("Speed", exact=True).select_option("0.25")
     loop = compared.get_by_role("button", name="Loop")
     expect(loop).to_have_attribute("aria-pressed", "true")
     loop.click()
@@ -210,10 +210,10 @@ def test_speed_and_loop(compared: Page) -> None:
     expect(compared.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     rates = compared.locator(".compare-players video").evaluate_all("videos => videos.map(v => v.playbackRate)")
     assert rates == pytest.approx([0.25] * 4, rel=0.2)  # a little faster or slower to stay together
-    compared.get_by_label("Speed").select_option("2")
+    compared.get_by_label("Speed", exact=True).select_option("2")
     expect_frame(compared, FRAMES)  # it ends there
     expect(compared.get_by_role("button", name="Play", exact=True)).to_be_visible()
-    compared.get_by_label("Speed").select_option("1")
+    compared.get_by_label("Speed", exact=True).select_option("1")
     loop.click()
 
 

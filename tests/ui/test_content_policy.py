@@ -61,7 +61,7 @@ def test_nothing_that_the_page_does_is_blocked(url: str, visit: Visit) -> None:
 
     go(page, "compare")
     page.locator("#compare").click()
-    expect_text(page, "#compare-status", "Done: 2 videos")
+    expect_text(page, "#compare-status", "Done: 3 videos")
     expect_loaded(page, ".compare-players video", 2)
     page.get_by_role("button", name="Play", exact=True).click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
