@@ -15,8 +15,10 @@ import pytest
 from backends.tiny_backends import HEIGHT, WIDTH
 from ui.test_sight import analysis
 
+from xdyna.config import AnimationSettings
 from xdyna.photo.mask import encode_mask, read_mask
 from xdyna.schema import Conditions, InputError
+from xdyna.ui.handlers import generate
 from xdyna.ui.handlers import matte as handlers
 from xdyna.ui.handlers.matte import CHANGED, SHOWN, paint, painted, read_points, show_matte, start_over, upload
 from xdyna.ui.job_events import updates
@@ -113,6 +115,15 @@ def test_a_file_helps_where_the_program_finds_nobody(tmp_path: Path, monkeypatch
     monkeypatch.setattr(handlers, "photo_matte", refuse)
     (tmp_path / "mask.png").write_bytes(encode_mask(SQUARE))
     assert changes(upload(corrected(None), str(tmp_path / "mask.png")))["analysis"].conditions.matte is not None
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_job_sets_the_analysis_only_where_it_made_one(is_new: bool) -> None:
+    """The visitor may have corrected the mask while the job waited for its turn."""
+    found = corrected()
+    before = None if is_new else found
+    first = next(iter(generate._run(found, before, AnimationSettings(), "xdyna-mini")))
+    assert ("analysis" in changes(first, generate.JOB)) is is_new
 
 
 def test_one_click_brings_back_what_the_program_found() -> None:
